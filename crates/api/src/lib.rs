@@ -1,0 +1,1 @@
+//! HTTP types, their OpenAPI schemas and a typed client.

@@ -1,0 +1,2 @@
+//! The binary `bellwether`.
+fn main() {}

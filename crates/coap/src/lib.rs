@@ -1,0 +1,1 @@
+//! CoAP endpoint without I/O: codec, message layer, observe, block-wise transfer.

@@ -1,0 +1,1 @@
+//! HTML pages and SVG charts made from the API's view types.

@@ -1,0 +1,1 @@
+//! LwM2M without I/O: paths, values, content formats, registration, firmware object; server and client side.

@@ -1,0 +1,1 @@
+//! Nouns of the product: devices, releases, operations, decisions; identifiers and time.

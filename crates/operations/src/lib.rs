@@ -1,0 +1,1 @@
+//! Paper A: the three loops generation, enforcement and regulation, pure.

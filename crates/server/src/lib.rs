@@ -1,0 +1,1 @@
+//! Sockets, HTTP, the driver of the loops, configuration.

@@ -1,0 +1,1 @@
+//! Knowledge: durable releases, operations, grants, intents, outcomes and decisions in SQLite.
