@@ -1,1 +1,42 @@
 //! Nouns of the product: devices, releases, operations, decisions; identifiers and time.
+//!
+//! Owns the words that every other room speaks, and their text and stored forms. Refuses to know
+//! any protocol, database, clock or network. Shares are whole basis points ([`Rate`]), points in
+//! time are values ([`Time`]); nothing here decides anything.
+//!
+//! Start from [`Operation`] and [`Device`]; [`Record`] is what becomes durable, [`Decision`] what
+//! is explained.
+
+mod criticality;
+mod decision;
+mod device;
+mod eligibility;
+mod id;
+mod manifest;
+mod operation;
+mod policy;
+mod rate;
+mod record;
+mod time;
+mod version;
+
+pub use criticality::Criticality;
+pub use decision::{Decision, Inputs, Measure, Reason, ReportedRates, Variation, Verdict};
+pub use device::{Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
+pub use eligibility::{Check, Eligibility, Exclusion};
+pub use id::{BadEndpointName, DeviceId, EndpointName, OperationId, ReleaseId, UnknownId};
+pub use manifest::{
+    Artifact, ArtifactFormat, BatteryRequirement, Confirm, Delivery, Expectation, FormatVersion,
+    Guard, GuardLevel, LinkRequirement, Manifest, ManifestError, ReleaseName, ReleaseSection,
+    Requires, ResourcePath, ResourceWrite, Sha256, Target, Unknown, Upgrade,
+};
+pub use operation::{
+    Agreement, Assignment, AttemptState, Change, Counts, Enrolment, Fault, FaultClass, FaultKind,
+    FirmwareChange, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase, Release,
+    Scope, Step,
+};
+pub use policy::{PerPhase, Phases, Policy, Retry, Rule, Stage, Strategy};
+pub use rate::{BadRate, Rate};
+pub use record::{Record, Registration, Snapshot};
+pub use time::{BadSpan, Span, Time};
+pub use version::{BadVersionRange, Version, VersionRange};

@@ -1,0 +1,373 @@
+//! Decisions and their reasons: stored, shown and replayed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Counts, OperationId, Phase, Policy, Rate, Time};
+
+/// What was measured over a window of elements (paper A §III-C, Aggregation). The denominator
+/// is the devices attempted, never the devices heard (I8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReportedRates {
+    /// Devices judged.
+    pub attempted: u64,
+    /// Devices that failed or stayed silent.
+    pub failed: u64,
+    /// Devices with a warning.
+    pub warned: u64,
+    /// `failed` of `attempted`.
+    pub errors: Rate,
+    /// `warned` of `attempted`.
+    pub warnings: Rate,
+    /// Median time from a request of the server to its answer, in microseconds.
+    pub response_time_us: Option<u64>,
+}
+
+impl ReportedRates {
+    /// Rates from counts.
+    #[must_use]
+    pub fn new(attempted: u64, failed: u64, warned: u64, response_time_us: Option<u64>) -> Self {
+        Self {
+            attempted,
+            failed,
+            warned,
+            errors: Rate::of(failed, attempted),
+            warnings: Rate::of(warned, attempted),
+            response_time_us,
+        }
+    }
+}
+
+/// Everything a regulation decision is made from; stored with it so that it can be replayed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Where the operation stood.
+    pub counts: Counts,
+    /// Its phase before the decision.
+    pub phase: Phase,
+    /// Size of the last element.
+    pub speed: u32,
+    /// Net favourable iterations before the decision.
+    pub favourable: i32,
+    /// Measures of the element before the last.
+    pub before: Option<ReportedRates>,
+    /// Measures of the last element.
+    pub after: Option<ReportedRates>,
+    /// Measures of the last elements joined until they hold enough devices to be judged.
+    pub window: Option<ReportedRates>,
+    /// Whether a device reported a fault that lies in the image itself.
+    pub artifact_fault: bool,
+    /// The policy in force.
+    pub policy: Policy,
+}
+
+/// One stored decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The operation.
+    pub operation: OperationId,
+    /// Its number, dense from 1 within the operation (I3).
+    pub seq: u64,
+    /// When.
+    pub at: Time,
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// From what; none for an operator's order.
+    pub inputs: Option<Inputs>,
+    /// Version of the deciding code.
+    pub code_version: String,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The operation starts with an element of this size.
+    Start {
+        /// Devices.
+        speed: u32,
+    },
+    /// The next element has this size.
+    Continue {
+        /// Phase of the next element.
+        phase: Phase,
+        /// Devices.
+        speed: u32,
+        /// Net favourable iterations after the decision.
+        favourable: i32,
+    },
+    /// No new element before a time; used by fixed plans.
+    Hold {
+        /// That time.
+        until: Time,
+    },
+    /// The operation stops for good.
+    Abort,
+    /// The operation is done.
+    Finish,
+    /// An operator stopped it for a while.
+    Pause,
+    /// An operator lets it go on.
+    Resume,
+}
+
+impl Verdict {
+    /// The verdict's name.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Continue { .. } => "continue",
+            Self::Hold { .. } => "hold",
+            Self::Abort => "abort",
+            Self::Finish => "finish",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+/// A measure that regulation looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Error rate.
+    Errors,
+    /// Warning rate.
+    Warnings,
+    /// Response time of the server side.
+    ResponseTime,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Errors => "error rate",
+            Self::Warnings => "warning rate",
+            Self::ResponseTime => "response time",
+        })
+    }
+}
+
+/// A measure before and after, in its own unit: basis points for rates, microseconds for times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variation {
+    /// Which.
+    pub measure: Measure,
+    /// In the element before.
+    pub before: u64,
+    /// In the last element.
+    pub after: u64,
+}
+
+impl fmt::Display for Variation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.measure)?;
+        match self.measure {
+            Measure::ResponseTime => {
+                let millis = |us: u64| (us / 1_000, us % 1_000 / 100);
+                let ((bw, bp), (aw, ap)) = (millis(self.before), millis(self.after));
+                write!(f, "{bw}.{bp} → {aw}.{ap} ms")
+            }
+            Measure::Errors | Measure::Warnings => {
+                let rate =
+                    |points: u64| Rate::basis_points(u32::try_from(points).unwrap_or(u32::MAX));
+                write!(f, "{} → {}", rate(self.before), rate(self.after))
+            }
+        }
+    }
+}
+
+/// Why something was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code")]
+pub enum Reason {
+    /// A pending operation has targets.
+    #[serde(rename = "start.targets")]
+    Targets {
+        /// How many can be granted now.
+        eligible: u64,
+    },
+    /// Errors above what the phase tolerates.
+    #[serde(rename = "abort.errors")]
+    ErrorsAboveTolerance {
+        /// The phase that produced them.
+        phase: Phase,
+        /// Measured rate.
+        measured: Rate,
+        /// Tolerated rate.
+        tolerated: Rate,
+        /// Devices with an error.
+        failed: u64,
+        /// Devices judged.
+        attempted: u64,
+    },
+    /// A device says that the image itself is at fault.
+    #[serde(rename = "abort.artifact")]
+    ArtifactFault {
+        /// The phase.
+        phase: Phase,
+    },
+    /// The change must reach every target, and one cannot be changed.
+    #[serde(rename = "abort.must_reach_all")]
+    MustReachAll {
+        /// Devices that cannot be changed.
+        failed: u64,
+    },
+    /// At least one measure improved and none got worse.
+    #[serde(rename = "speed.improved")]
+    Improved {
+        /// What improved.
+        by: Vec<Variation>,
+    },
+    /// All is well and nothing changed much.
+    #[serde(rename = "speed.healthy")]
+    Healthy,
+    /// Nothing changed much, but errors or warnings are there: the speed is kept.
+    #[serde(rename = "speed.steady")]
+    Steady,
+    /// A measure got worse.
+    #[serde(rename = "speed.worsened")]
+    Worsened {
+        /// What got worse.
+        by: Vec<Variation>,
+    },
+    /// Warnings above what the phase tolerates.
+    #[serde(rename = "speed.warnings")]
+    WarningsAboveTolerance {
+        /// The phase.
+        phase: Phase,
+        /// Measured rate.
+        measured: Rate,
+        /// Tolerated rate.
+        tolerated: Rate,
+    },
+    /// The last element held no device that could be judged.
+    #[serde(rename = "speed.no_evidence")]
+    NoEvidence,
+    /// A fixed plan says so.
+    #[serde(rename = "speed.plan")]
+    Plan {
+        /// Stage, from 1.
+        stage: u64,
+    },
+    /// Every target is settled.
+    #[serde(rename = "finish.complete")]
+    Complete,
+    /// Only waiting devices are left, and they were waited for long enough; they are brought to
+    /// compliance when they turn up.
+    #[serde(rename = "finish.linger_over")]
+    LingerOver {
+        /// Devices still waiting.
+        waiting: u64,
+    },
+    /// An operator said so.
+    #[serde(rename = "operator")]
+    Operator {
+        /// Who.
+        by: String,
+        /// Their words.
+        words: String,
+    },
+}
+
+impl Reason {
+    /// The stable reason code, e.g. `abort.errors`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Targets { .. } => "start.targets",
+            Self::ErrorsAboveTolerance { .. } => "abort.errors",
+            Self::ArtifactFault { .. } => "abort.artifact",
+            Self::MustReachAll { .. } => "abort.must_reach_all",
+            Self::Improved { .. } => "speed.improved",
+            Self::Healthy => "speed.healthy",
+            Self::Steady => "speed.steady",
+            Self::Worsened { .. } => "speed.worsened",
+            Self::WarningsAboveTolerance { .. } => "speed.warnings",
+            Self::NoEvidence => "speed.no_evidence",
+            Self::Plan { .. } => "speed.plan",
+            Self::Complete => "finish.complete",
+            Self::LingerOver { .. } => "finish.linger_over",
+            Self::Operator { .. } => "operator",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, by: &[Variation]| {
+            by.iter().enumerate().try_for_each(|(at, variation)| {
+                write!(f, "{}{variation}", if at == 0 { "" } else { ", " })
+            })
+        };
+        match self {
+            Self::Targets { eligible } => write!(f, "{eligible} device(s) can be updated now"),
+            Self::ErrorsAboveTolerance { phase, measured, tolerated, failed, attempted } => write!(
+                f,
+                "error rate {measured} in phase {phase} is above the limit of {tolerated} ({failed} of {attempted} devices failed or stayed silent)"
+            ),
+            Self::ArtifactFault { phase } => {
+                write!(f, "a device in phase {phase} reports that the image itself is at fault")
+            }
+            Self::MustReachAll { failed } => {
+                write!(
+                    f,
+                    "the change must reach every target and {failed} device(s) cannot be changed"
+                )
+            }
+            Self::Improved { by } => {
+                f.write_str("improved: ")?;
+                list(f, by)
+            }
+            Self::Healthy => f.write_str("no errors or warnings, response time steady"),
+            Self::Steady => f.write_str("little change, but errors or warnings are present"),
+            Self::Worsened { by } => {
+                f.write_str("worsened: ")?;
+                list(f, by)
+            }
+            Self::WarningsAboveTolerance { phase, measured, tolerated } => {
+                write!(
+                    f,
+                    "warning rate {measured} in phase {phase} is above the limit of {tolerated}"
+                )
+            }
+            Self::NoEvidence => {
+                f.write_str("the last element brought no device that could be judged")
+            }
+            Self::Plan { stage } => write!(f, "stage {stage} of the fixed plan"),
+            Self::Complete => f.write_str("every target is settled"),
+            Self::LingerOver { waiting } => write!(
+                f,
+                "only {waiting} waiting device(s) are left; they follow when they turn up"
+            ),
+            Self::Operator { by, words } if words.is_empty() => write!(f, "ordered by {by}"),
+            Self::Operator { by, words } => write!(f, "ordered by {by}: {words}"),
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    /// One sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.inputs.as_ref().map_or(0, |inputs| inputs.speed);
+        match self.verdict {
+            Verdict::Start { speed } => write!(f, "Start with {speed} device(s): {}", self.reason),
+            Verdict::Continue { speed, .. } if speed > last => {
+                write!(f, "Speed up from {last} to {speed}: {}", self.reason)
+            }
+            Verdict::Continue { speed, .. } if speed < last => {
+                write!(f, "Slow down from {last} to {speed}: {}", self.reason)
+            }
+            Verdict::Continue { speed, .. } => write!(f, "Keep at {speed}: {}", self.reason),
+            Verdict::Hold { until } => write!(f, "Hold until {until}: {}", self.reason),
+            Verdict::Abort => write!(f, "Abort: {}", self.reason),
+            Verdict::Finish => write!(f, "Finish: {}", self.reason),
+            Verdict::Pause => write!(f, "Pause: {}", self.reason),
+            Verdict::Resume => write!(f, "Resume: {}", self.reason),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Why a device is a target, or not, or not yet (paper A §III-D, Identification).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{OperationId, Presence, ReleaseId, Time, Version};
+
+/// The verdict of identification on one device. Unknown is a case of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Eligibility {
+    /// It can be updated now, through these releases in order; the last is the goal.
+    Eligible {
+        /// Hops of the migration path.
+        path: Vec<ReleaseId>,
+    },
+    /// It is a target, but not at this moment.
+    Waiting {
+        /// What it waits for.
+        exclusion: Exclusion,
+    },
+    /// It is no target.
+    Excluded {
+        /// Why not.
+        exclusion: Exclusion,
+    },
+}
+
+/// Why a device is not a target, or not yet. Each carries what was observed and required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code")]
+pub enum Exclusion {
+    /// It already runs the release's version.
+    #[serde(rename = "already_current")]
+    AlreadyCurrent {
+        /// Version it runs.
+        version: Version,
+    },
+    /// It runs a newer version; downgrades need an explicit permit (I20).
+    #[serde(rename = "newer_version")]
+    NewerVersion {
+        /// Version it runs.
+        version: Version,
+    },
+    /// Another manufacturer or model.
+    #[serde(rename = "not_target.model")]
+    NotTargetModel {
+        /// What it reports, `manufacturer / model`.
+        observed: String,
+    },
+    /// Another hardware revision.
+    #[serde(rename = "not_target.hardware")]
+    NotTargetHardware {
+        /// What it reports.
+        observed: String,
+    },
+    /// It is not in the hand-picked list of a manual operation.
+    #[serde(rename = "not_target.picked")]
+    NotPicked,
+    /// Manufacturer, model or version was never read.
+    #[serde(rename = "identity.unknown")]
+    IdentityUnknown,
+    /// No chain of releases leads from its version to the goal.
+    #[serde(rename = "path.no_edge")]
+    PathNoEdge {
+        /// Version it runs.
+        from: Version,
+    },
+    /// Every chain crosses a blocked step.
+    #[serde(rename = "path.blocked_edge")]
+    PathBlockedEdge {
+        /// Version it runs.
+        from: Version,
+        /// Why the step is blocked, in the publisher's words.
+        reason: String,
+    },
+    /// Charge below the requirement.
+    #[serde(rename = "battery.low")]
+    BatteryLow {
+        /// Percent it reported.
+        observed: i64,
+        /// Percent required.
+        required: i64,
+        /// When it reported.
+        at: Time,
+    },
+    /// A charge is required and none was ever reported.
+    #[serde(rename = "battery.unknown")]
+    BatteryUnknown,
+    /// Free storage below the requirement.
+    #[serde(rename = "memory.low")]
+    MemoryLow {
+        /// KiB it reported.
+        observed: i64,
+        /// KiB required.
+        required: i64,
+        /// When it reported.
+        at: Time,
+    },
+    /// Free storage is required and was never reported.
+    #[serde(rename = "memory.unknown")]
+    MemoryUnknown,
+    /// Signal below the requirement.
+    #[serde(rename = "link.weak")]
+    LinkWeak {
+        /// dBm it reported.
+        observed: i64,
+        /// dBm required.
+        required: i64,
+        /// When it reported.
+        at: Time,
+    },
+    /// A signal is required and none was ever reported.
+    #[serde(rename = "link.unknown")]
+    LinkUnknown,
+    /// It cannot be reached now; the operation continues at its next contact.
+    #[serde(rename = "offline.waiting")]
+    OfflineWaiting {
+        /// Asleep or offline.
+        presence: Presence,
+        /// Last message from it.
+        last_seen: Time,
+    },
+    /// An operator holds it.
+    #[serde(rename = "held.operator")]
+    HeldOperator {
+        /// Their words.
+        reason: String,
+    },
+    /// The system quarantined it.
+    #[serde(rename = "quarantined.system")]
+    QuarantinedSystem {
+        /// What happened.
+        reason: String,
+    },
+    /// Another operation changes it now (I1).
+    #[serde(rename = "busy.other_operation")]
+    BusyOtherOperation {
+        /// That operation.
+        operation: OperationId,
+    },
+    /// A more urgent operation has it next.
+    #[serde(rename = "lower_priority")]
+    LowerPriority {
+        /// That operation.
+        operation: OperationId,
+    },
+    /// The current element is full; it comes in a later one.
+    #[serde(rename = "batch.full")]
+    BatchFull,
+    /// The operation is paused.
+    #[serde(rename = "operation.paused")]
+    OperationPaused,
+    /// The operation was aborted.
+    #[serde(rename = "operation.aborted")]
+    OperationAborted,
+    /// A transient fault; it will be tried again.
+    #[serde(rename = "retry.waiting")]
+    RetryWaiting {
+        /// Next try.
+        until: Time,
+        /// Tries so far.
+        attempts: u32,
+    },
+    /// Every allowed try failed.
+    #[serde(rename = "retries.exhausted")]
+    RetriesExhausted {
+        /// Tries made.
+        attempts: u32,
+    },
+}
+
+impl Exclusion {
+    /// The stable reason code, e.g. `battery.low`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyCurrent { .. } => "already_current",
+            Self::NewerVersion { .. } => "newer_version",
+            Self::NotTargetModel { .. } => "not_target.model",
+            Self::NotTargetHardware { .. } => "not_target.hardware",
+            Self::NotPicked => "not_target.picked",
+            Self::IdentityUnknown => "identity.unknown",
+            Self::PathNoEdge { .. } => "path.no_edge",
+            Self::PathBlockedEdge { .. } => "path.blocked_edge",
+            Self::BatteryLow { .. } => "battery.low",
+            Self::BatteryUnknown => "battery.unknown",
+            Self::MemoryLow { .. } => "memory.low",
+            Self::MemoryUnknown => "memory.unknown",
+            Self::LinkWeak { .. } => "link.weak",
+            Self::LinkUnknown => "link.unknown",
+            Self::OfflineWaiting { .. } => "offline.waiting",
+            Self::HeldOperator { .. } => "held.operator",
+            Self::QuarantinedSystem { .. } => "quarantined.system",
+            Self::BusyOtherOperation { .. } => "busy.other_operation",
+            Self::LowerPriority { .. } => "lower_priority",
+            Self::BatchFull => "batch.full",
+            Self::OperationPaused => "operation.paused",
+            Self::OperationAborted => "operation.aborted",
+            Self::RetryWaiting { .. } => "retry.waiting",
+            Self::RetriesExhausted { .. } => "retries.exhausted",
+        }
+    }
+
+    /// What would change the verdict, in one sentence for people.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::AlreadyCurrent { .. } => "Nothing to do.",
+            Self::NewerVersion { .. } => {
+                "A downgrade needs an operation of its own that permits it."
+            }
+            Self::NotTargetModel { .. } | Self::NotTargetHardware { .. } => {
+                "Publish a release whose [[target]] names this kind."
+            }
+            Self::NotPicked => "Start an operation that names this device.",
+            Self::IdentityUnknown => "It is asked again at its next contact.",
+            Self::PathNoEdge { .. } => "Publish a release with an [[upgrade]] from this version.",
+            Self::PathBlockedEdge { .. } => "Publish a release that leads around the blocked step.",
+            Self::BatteryLow { .. } => "It joins by itself when it reports enough charge.",
+            Self::MemoryLow { .. } => "It joins by itself when it reports enough free memory.",
+            Self::LinkWeak { .. } => "It joins by itself when its signal is strong enough.",
+            Self::BatteryUnknown | Self::MemoryUnknown | Self::LinkUnknown => {
+                "It joins by itself when it reports the value, or set requires.unknown = \"allow\"."
+            }
+            Self::OfflineWaiting { .. } => "It joins by itself at its next contact.",
+            Self::HeldOperator { .. } => "An operator must release it.",
+            Self::QuarantinedSystem { .. } => "Look at its history, then release it.",
+            Self::BusyOtherOperation { .. } | Self::LowerPriority { .. } => {
+                "It joins by itself when the other operation is done with it."
+            }
+            Self::BatchFull => "It comes in a later element.",
+            Self::OperationPaused => "Resume the operation.",
+            Self::OperationAborted => {
+                "An aborted operation sends nothing more; publish a corrected release."
+            }
+            Self::RetryWaiting { .. } => "It is tried again by itself.",
+            Self::RetriesExhausted { .. } => {
+                "Find out why it fails, then start an operation that names it."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Exclusion {
+    /// One sentence with the observed and the required value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyCurrent { version } => write!(f, "already runs {version}"),
+            Self::NewerVersion { version } => write!(f, "runs {version}, which is newer"),
+            Self::NotTargetModel { observed } => {
+                write!(f, "is a {observed}, which the release does not target")
+            }
+            Self::NotTargetHardware { observed } => {
+                write!(f, "has hardware {observed}, which the release does not target")
+            }
+            Self::NotPicked => f.write_str("is not in the operation's list of devices"),
+            Self::IdentityUnknown => {
+                f.write_str("has not told its manufacturer, model and version yet")
+            }
+            Self::PathNoEdge { from } => {
+                write!(f, "no chain of releases leads from {from} to the goal")
+            }
+            Self::PathBlockedEdge { from, reason } if reason.is_empty() => {
+                write!(f, "the step from {from} is blocked")
+            }
+            Self::PathBlockedEdge { from, reason } => {
+                write!(f, "the step from {from} is blocked: {reason}")
+            }
+            Self::BatteryLow { observed, required, .. } => {
+                write!(f, "battery at {observed} %, {required} % needed")
+            }
+            Self::BatteryUnknown => f.write_str("never reported its battery"),
+            Self::MemoryLow { observed, required, .. } => {
+                write!(f, "{observed} KiB of memory free, {required} KiB needed")
+            }
+            Self::MemoryUnknown => f.write_str("never reported its free memory"),
+            Self::LinkWeak { observed, required, .. } => {
+                write!(f, "signal at {observed} dBm, {required} dBm needed")
+            }
+            Self::LinkUnknown => f.write_str("never reported its signal"),
+            Self::OfflineWaiting { presence: Presence::Asleep, last_seen } => {
+                write!(f, "asleep, last heard of at {last_seen}")
+            }
+            Self::OfflineWaiting { last_seen, .. } => {
+                write!(f, "offline, last heard of at {last_seen}")
+            }
+            Self::HeldOperator { reason } => write!(f, "held by an operator: {reason}"),
+            Self::QuarantinedSystem { reason } => write!(f, "quarantined: {reason}"),
+            Self::BusyOtherOperation { operation } => write!(f, "{operation} is changing it"),
+            Self::LowerPriority { operation } => {
+                write!(f, "{operation} is more urgent and has it next")
+            }
+            Self::BatchFull => f.write_str("the current element is full"),
+            Self::OperationPaused => f.write_str("the operation is paused"),
+            Self::OperationAborted => f.write_str("the operation was aborted"),
+            Self::RetryWaiting { until, attempts } => {
+                write!(f, "failed {attempts} time(s) for a passing reason, next try at {until}")
+            }
+            Self::RetriesExhausted { attempts } => {
+                write!(f, "failed {attempts} times, the most allowed")
+            }
+        }
+    }
+}
+
+/// One step of an explanation: a predicate, what was observed and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What is asked, e.g. `battery`.
+    pub name: String,
+    /// Whether it holds; none when a value is unknown or an earlier check already failed.
+    pub holds: Option<bool>,
+    /// What was observed and what is required, in words.
+    pub detail: String,
+    /// How old the observed value is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<Duration>,
+}

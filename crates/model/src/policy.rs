@@ -1,0 +1,241 @@
+//! How an operation is regulated: what the operator wants, apart from what the release is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Phase, Rate, Span};
+
+/// The regulation policy of an operation. Every field has a safe default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The rule that decides; paper A's is `threshold`.
+    pub rule: Rule,
+    /// Where one phase ends and the next begins.
+    pub phases: Phases,
+    /// Error rate above which the operation is aborted, by phase (paper A §III-E, step 2).
+    pub tolerated_errors: PerPhase,
+    /// Warning rate above which the operation is slowed, by phase.
+    pub tolerated_warnings: PerPhase,
+    /// Fewest devices with an error before an abort: one device is an anecdote, not evidence.
+    pub errors_min: u32,
+    /// Fewest judged devices a rate is taken from; smaller elements are joined with those before.
+    pub window_devices_min: u32,
+    /// Size of the first element, in devices.
+    pub first_speed: u32,
+    /// Largest element as a share of the targets; at least one device.
+    pub speed_max: Rate,
+    /// How the size grows with favourable iterations.
+    pub strategy: Strategy,
+    /// Relative change of a rate or of the response time that counts as no change.
+    pub dead_band: Rate,
+    /// Response times that differ by less than this count as equal, in microseconds: on a fast
+    /// network the scheduler alone moves them by more than the dead band.
+    pub response_time_floor_us: u64,
+    /// Tries on one device.
+    pub retry: Retry,
+    /// Whether the change must reach every target to count as done (paper A's example of a
+    /// network configuration): a device that cannot be changed then aborts the operation.
+    pub must_reach_all: bool,
+    /// How long an operation with nothing left but waiting devices stays open for them.
+    pub linger: Span,
+    /// Devices of this operation changed at the same time, over all elements.
+    pub parallel_max: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Threshold,
+            phases: Phases::default(),
+            tolerated_errors: PerPhase {
+                test: Rate::percent(1),
+                cautious: Rate::percent(2),
+                generalization: Rate::percent(5),
+            },
+            tolerated_warnings: PerPhase {
+                test: Rate::percent(5),
+                cautious: Rate::percent(10),
+                generalization: Rate::percent(20),
+            },
+            errors_min: 2,
+            window_devices_min: 10,
+            first_speed: 1,
+            speed_max: Rate::percent(25),
+            strategy: Strategy::Exponential { factor: Rate::percent(200) },
+            dead_band: Rate::percent(10),
+            response_time_floor_us: 10_000,
+            retry: Retry::default(),
+            must_reach_all: false,
+            linger: Span::secs(24 * 3_600),
+            parallel_max: 10_000,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads a policy in TOML; missing fields take their defaults.
+    ///
+    /// # Errors
+    /// A text that points at the line and the field.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let policy: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        policy.validated()
+    }
+
+    /// Checks the rules that span several fields.
+    ///
+    /// # Errors
+    /// A sentence that names the field and the allowed values.
+    pub fn validated(self) -> Result<Self, String> {
+        if self.first_speed == 0 {
+            return Err("`first_speed` is 0; an element has at least one device".to_owned());
+        }
+        if self.phases.cautious_from > self.phases.generalization_from {
+            return Err(format!(
+                "`phases.cautious_from` ({}) is above `phases.generalization_from` ({})",
+                self.phases.cautious_from, self.phases.generalization_from
+            ));
+        }
+        if self.retry.attempts_max == 0 {
+            return Err("`retry.attempts_max` is 0; at least one try is needed".to_owned());
+        }
+        if let Strategy::Exponential { factor } = self.strategy
+            && factor < Rate::WHOLE
+        {
+            return Err(format!("`strategy.factor` is {factor}; it must be at least 100 %"));
+        }
+        if let Rule::Plan { stages } = &self.rule
+            && (stages.is_empty() || stages.iter().any(|stage| stage.share == Rate::ZERO))
+        {
+            return Err(
+                "`rule.stages` needs at least one stage, each with a share above 0 %".to_owned()
+            );
+        }
+        Ok(self)
+    }
+}
+
+/// What decides on the next element.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Rule {
+    /// Paper A §III-E: tolerated error rates by phase, speed by the variation of the metrics.
+    #[default]
+    Threshold,
+    /// A fixed plan that looks at nothing but errors: the legacy schedule of paper A §IV-A.
+    Plan {
+        /// Shares of the targets with the time before the next; the last one repeats.
+        stages: Vec<Stage>,
+    },
+}
+
+/// One stage of a fixed plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Share of the targets in the stage's element.
+    pub share: Rate,
+    /// Time from its start to the start of the next.
+    pub wait: Span,
+}
+
+/// Bounds of the phases by share of the targets processed (paper A §III-E).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phases {
+    /// Test ends here.
+    pub cautious_from: Rate,
+    /// Cautious ends here.
+    pub generalization_from: Rate,
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self { cautious_from: Rate::percent(1), generalization_from: Rate::percent(10) }
+    }
+}
+
+impl Phases {
+    /// The phase at that share of the targets processed.
+    #[must_use]
+    pub fn at(&self, progress: Rate) -> Phase {
+        if progress < self.cautious_from {
+            Phase::Test
+        } else if progress < self.generalization_from {
+            Phase::Cautious
+        } else {
+            Phase::Generalization
+        }
+    }
+}
+
+/// A share for each phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PerPhase {
+    /// In Test.
+    pub test: Rate,
+    /// In Cautious.
+    pub cautious: Rate,
+    /// In Generalization.
+    pub generalization: Rate,
+}
+
+impl PerPhase {
+    /// The share of that phase.
+    #[must_use]
+    pub const fn of(&self, phase: Phase) -> Rate {
+        match phase {
+            Phase::Test => self.test,
+            Phase::Cautious => self.cautious,
+            Phase::Generalization => self.generalization,
+        }
+    }
+}
+
+/// Paper A's four strategies (§III-E): the size of the next element over k, the net number of
+/// favourable iterations, with b₀ the size of the first. All are clamped to 1 and the maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Strategy {
+    /// b₀ + add·k.
+    Linear {
+        /// Devices added in each favourable iteration.
+        add: u32,
+    },
+    /// b₀·(k+1)^exponent.
+    Power {
+        /// The exponent.
+        exponent: u32,
+    },
+    /// b₀ + linear·k + square·k².
+    Polynomial {
+        /// Factor of k.
+        linear: u32,
+        /// Factor of k².
+        square: u32,
+    },
+    /// b₀·factor^k, rounded to the nearest in each step.
+    Exponential {
+        /// Growth in one favourable iteration, e.g. `200 %` doubles.
+        factor: Rate,
+    },
+}
+
+/// Tries on one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Tries in all.
+    pub attempts_max: u32,
+    /// Wait after the first failed try; doubled after each further one.
+    pub backoff: Span,
+    /// Longest wait.
+    pub backoff_max: Span,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts_max: 3, backoff: Span::secs(60), backoff_max: Span::secs(6 * 3_600) }
+    }
+}
