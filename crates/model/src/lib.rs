@@ -31,9 +31,9 @@ pub use manifest::{
     Requires, ResourcePath, ResourceWrite, Sha256, Target, Unknown, Upgrade,
 };
 pub use operation::{
-    Agreement, Assignment, AttemptState, Change, Counts, Enrolment, Fault, FaultClass, FaultKind,
-    FirmwareChange, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase, Release,
-    Scope, Step,
+    Agreement, Assignment, AttemptState, Change, Counts, Fault, FaultClass, FaultKind,
+    FirmwareChange, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase, Progress,
+    Release, Scope, Step,
 };
 pub use policy::{PerPhase, Phases, Policy, Retry, Rule, Stage, Strategy};
 pub use rate::{BadRate, Rate};

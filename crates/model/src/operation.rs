@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeviceId, EndpointName, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates, Scalar,
-    Time, Version,
+    DeviceId, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates, Scalar, Time, Version,
 };
 
 /// A published manifest. Immutable.
@@ -441,15 +440,6 @@ pub struct Outcome {
     pub at: Time,
 }
 
-/// Who a device was when it first registered; durable so that numbers stay the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Enrolment {
-    /// Number given.
-    pub device: DeviceId,
-    /// Its name.
-    pub endpoint: EndpointName,
-}
-
 /// A change as the drivers carry it out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -508,4 +498,40 @@ impl Counts {
     pub fn progress(&self) -> Rate {
         Rate::of(self.succeeded + self.failed, self.targets())
     }
+}
+
+/// What a driver saw of one attempt; the engine carries it from the driver to enforcement.
+///
+/// The kinds come in this order. Late and repeated ones say nothing new and are ignored (I16).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "progress", rename_all = "snake_case")]
+pub enum Progress {
+    /// A request that changes the device has left.
+    Sent,
+    /// The device took the order.
+    Accepted,
+    /// The device has received that many bytes of the image.
+    Transferring {
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// The image is on the device.
+    Transferred,
+    /// It was told to install; whether it did is not known before it proves it.
+    Claimed,
+    /// It registered again after that.
+    Returned,
+    /// It was read back after the change.
+    Reported {
+        /// Version it runs, if it says so.
+        version: Option<Version>,
+        /// Whether it says that the installation worked; none when it says neither.
+        claims_success: Option<bool>,
+    },
+    /// The goal was found reached before anything was sent.
+    Unchanged,
+    /// It failed, in the protocol's words.
+    Failed(Fault),
+    /// It did not answer the probe.
+    ProbeFailed,
 }
