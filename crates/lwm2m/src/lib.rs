@@ -15,7 +15,9 @@ mod format;
 mod path;
 mod value;
 
-pub use codec::{CodecError, CodecLimits, EncodeError, decode, decode_within, encode};
+pub use codec::{
+    CodecError, CodecLimits, EncodeError, decode, decode_paths, decode_within, encode, encode_paths,
+};
 pub use definitions::{
     Definitions, ObjectDefinition, ObjectVersion, Operations, ResourceDefinition, VersionError,
 };
