@@ -1,1 +1,43 @@
-//! HTTP types, their OpenAPI schemas and a typed client.
+//! HTTP types, their OpenAPI document and a typed client.
+//!
+//! Owns the names and forms of everything that crosses HTTP: what the server answers, what the
+//! command line asks and what the console draws. Written by hand apart from `model`'s stored
+//! forms, so that either can change without the other; made from `model` by `From` and `new`.
+//! Refuses to know the store, the loops and any device protocol, and serves nothing itself.
+//!
+//! Start from [`OperationDetail`] and [`Event`]; refusals are a [`Problem`].
+
+mod device;
+mod event;
+mod operation;
+mod problem;
+mod reason;
+mod release;
+mod service;
+mod text;
+
+pub use device::{
+    CheckOutcome, CheckView, Compliance, ComplianceCounts, ConfigurationView, DeviceAnswer,
+    DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, HistoryEntry,
+    HistoryKind, HoldKind, HoldView, ListQuery, ObjectView, OrderRequest, PathQuery, Presence,
+    PresenceCounts, ReadResponse, RegistrationView, ValueView, VersionCount, WhyQuery, WhyReport,
+    WhyVerdict, WriteRequest,
+};
+pub use event::{Event, EventKind};
+pub use operation::{
+    AssignmentQuery, AssignmentView, AttemptState, ChartView, CountsView, DecisionView,
+    ElementPoint, FaultView, InputsView, OperationDetail, OperationState, OperationSummary,
+    PathCount, Phase, PhaseBand, Plan, PlanRequest, RatesView, StartRequest, StateCount,
+};
+pub use problem::{Problem, ProblemCode};
+pub use reason::{ReasonCount, explain};
+pub use release::{
+    ArtifactReceipt, ArtifactView, Finding, GuardView, LintReport, LintRequest, ManifestFormat,
+    PublishRequest, PublishResponse, ReleaseDetail, ReleaseKind, ReleaseSummary, TargetView,
+    UpgradeView, WriteView,
+};
+pub use service::{Health, HealthCheck, Version};
+pub use text::{
+    Count, DeviceRef, LIMIT_DEFAULT, LIMIT_MAX, OperationRef, Page, ReleaseRef, Share, Timestamp,
+    Value, page_limit,
+};
