@@ -59,6 +59,9 @@ pub struct Operation {
     pub last_progress: Time,
     /// Set when it ended.
     pub ended: Option<Time>,
+    /// Its counts when it ended: what was not reached then is no longer followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_at_end: Option<Counts>,
     /// The agreement it runs under, if any.
     pub agreement: Option<Agreement>,
 }

@@ -1,1 +1,21 @@
-//! Paper A: the three loops generation, enforcement and regulation, pure.
+//! Paper A's three loops, pure: generation, enforcement and regulation of operations.
+//!
+//! Owns who is a target and why, who is next, what becomes of each attempt, and how fast an
+//! operation goes on. Refuses to know any protocol, database, clock, socket or random source:
+//! time and seeds come in as arguments, durable facts and effects go out as values. The three
+//! loops never import each other; they exchange the values of `message`, carried by [`Loops`].
+//!
+//! Start from [`Loops`] (state), [`Output`] (what it wants done) and [`Progress`] (what drivers
+//! tell it).
+
+mod config;
+mod error;
+mod loops;
+mod message;
+
+pub use config::Config;
+pub use error::{OpenError, OrderError, PublishError};
+pub use loops::Loops;
+pub use message::{
+    Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath, Progress,
+};

@@ -1,0 +1,66 @@
+//! Limits of the loops.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits and waits of the three loops on one server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Operations that may be open at the same time; each costs about 32 bytes per device of
+    /// the fleet in memory, and a look at each device that changes.
+    pub operations_open_max: usize,
+    /// Devices named in one hand-picked operation.
+    pub devices_picked_max: usize,
+    /// Devices changed at the same time over all operations of this server (paper A §III-C,
+    /// Queuing). More devices need more memory and network; fewer make large elements slower.
+    pub parallel_max: u32,
+    /// Time without any progress before the installation after which a transfer is given up as
+    /// a passing fault, in seconds. Too short gives up slow radios.
+    pub transfer_stall_s: u64,
+    /// Longest time from a device's return to the reading of its version, in seconds;
+    /// `confirm.within` of the manifest bounds it too.
+    pub verify_s: u64,
+    /// Time a device has to answer the one probe that is sent before it counts as silent, in
+    /// seconds. Shorter than the retransmissions of the protocol makes false alarms.
+    pub probe_s: u64,
+    /// Registrations during one attempt that are still normal; an installation takes one or two.
+    pub registrations_max: u32,
+    /// Whether devices that turn up out of date after an operation has finished are brought up
+    /// to date by a follow-up operation.
+    pub compliance: bool,
+    /// Time such devices are collected before their operation is opened, in seconds. Each
+    /// opening looks at the whole fleet once.
+    pub compliance_delay_s: u64,
+    /// Waiting time that outweighs one point of priority among pending operations, in seconds,
+    /// so that none waits for ever.
+    pub ageing_s: u64,
+}
+
+impl Config {
+    pub(crate) const fn transfer_stall(&self) -> Duration {
+        Duration::from_secs(self.transfer_stall_s)
+    }
+
+    pub(crate) const fn probe(&self) -> Duration {
+        Duration::from_secs(self.probe_s)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            operations_open_max: 32,
+            devices_picked_max: 100_000,
+            parallel_max: 10_000,
+            transfer_stall_s: 300,
+            verify_s: 120,
+            probe_s: 100,
+            registrations_max: 3,
+            compliance: true,
+            compliance_delay_s: 10,
+            ageing_s: 3_600,
+        }
+    }
+}
