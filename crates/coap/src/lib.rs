@@ -18,6 +18,7 @@ mod event;
 mod exchange;
 mod message;
 mod option;
+mod rules;
 mod statistics;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,24 @@
+mod blocks;
+mod client;
+mod peer;
+mod random;
+mod reliability;
+mod server;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::client::Call;
+use self::peer::Peers;
+use self::random::Random;
+use self::server::Exchange;
+use self::timers::{Timer, Timers};
+use crate::message::decode_header;
 use crate::{
-    Config, Event, ExchangeId, NotifyRefused, Observer, Request, RequestId, RequestRefused,
-    Response, Statistics, Transmit,
+    BlockValue, Config, Event, ExchangeId, Failure, Kind, MessageView, NotifyRefused, Observer,
+    Request, RequestId, RequestRefused, Response, Statistics, Token, Transmit,
 };
 
 /// Speaks CoAP with any number of peers over one socket, as client and server at once.
@@ -13,22 +28,63 @@ use crate::{
 /// `None`, then ask [`poll_timeout`](Self::poll_timeout) when to call
 /// [`handle_timeout`](Self::handle_timeout). `now` is the time since an origin the caller fixes;
 /// it never decreases.
+///
+/// A datagram passes through `reliability` (acknowledgement, duplicates) to `server` (requests) or
+/// `client` (responses); `blocks` cuts bodies and puts them together.
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
     statistics: Statistics,
+    random: Random,
+    timers: Timers,
+    peers: Peers,
+    calls: HashMap<RequestId, Box<Call>>,
+    /// Tokens of requests on their way and of observations.
+    tokens: HashMap<Token, RequestId>,
+    exchanges: HashMap<ExchangeId, Exchange>,
+    /// Last id given to a request, an exchange or an upload.
+    serial: u64,
+    /// Requests that asked to observe and are not over.
+    observations: usize,
+    /// Bytes of request bodies being received.
+    upload_bytes: usize,
+    /// Bytes of response bodies being received.
+    download_bytes: usize,
+    /// Bytes of answers kept for duplicates.
+    duplicate_bytes: usize,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
 }
 
 impl Endpoint {
     /// Builds an endpoint without peers. The seed decides message ids, tokens and the spread of
     /// retransmissions; take it from a source an attacker cannot guess.
     #[must_use]
-    pub fn new(config: Config, seed: u64) -> Self {
-        let _ = seed;
-        Self { config, statistics: Statistics::default() }
+    pub fn new(mut config: Config, seed: u64) -> Self {
+        config.ack_random_percent = config.ack_random_percent.max(100);
+        config.retransmissions_max = config.retransmissions_max.min(20);
+        config.nstart = config.nstart.clamp(1, usize::from(u16::MAX));
+        config.block_size_exponent = config.block_size_exponent.min(BlockValue::SIZE_EXPONENT_MAX);
+        Self {
+            config,
+            statistics: Statistics::default(),
+            random: Random::new(seed),
+            timers: Timers::default(),
+            peers: Peers::default(),
+            calls: HashMap::new(),
+            tokens: HashMap::new(),
+            exchanges: HashMap::new(),
+            serial: 0,
+            observations: 0,
+            upload_bytes: 0,
+            download_bytes: 0,
+            duplicate_bytes: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
     }
 
-    /// Returns the settings.
+    /// Returns the settings in effect; those out of range were moved into it.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
@@ -36,12 +92,56 @@ impl Endpoint {
 
     /// Takes in a datagram a peer sent. Whatever is wrong with it is counted, never an error.
     pub fn handle_datagram(&mut self, peer: SocketAddr, datagram: &[u8], now: Duration) {
-        let _ = (peer, datagram, now);
+        self.statistics.received += 1;
+        if datagram.len() > self.config.datagram_bytes_max {
+            self.statistics.malformed += 1;
+            return;
+        }
+        let Ok(message) = MessageView::decode_limited(datagram, self.config.options_max) else {
+            self.statistics.malformed += 1;
+            // RFC 7252 section 4.2: a confirmable message with a format error is reset, any other
+            // ignored.
+            if let Some((Kind::Confirmable, id)) = decode_header(datagram) {
+                self.send_reset(peer, id);
+            }
+            return;
+        };
+        let code = message.code();
+        match message.kind() {
+            Kind::Confirmable | Kind::NonConfirmable if code.is_request() => {
+                self.receive_request(peer, &message, datagram, now);
+            }
+            Kind::Confirmable | Kind::NonConfirmable if code.is_response() => {
+                self.receive_separate_response(peer, &message, datagram, now);
+            }
+            // RFC 7252 section 4.3: an empty confirmable message is a ping.
+            Kind::Confirmable => self.send_reset(peer, message.id()),
+            Kind::Acknowledgement if code.is_empty() => {
+                self.receive_acknowledgement(peer, message.id(), now);
+            }
+            Kind::Acknowledgement if code.is_response() => {
+                self.receive_piggybacked_response(peer, &message, now);
+            }
+            Kind::Reset if code.is_empty() => self.receive_reset(peer, message.id(), now),
+            Kind::NonConfirmable | Kind::Acknowledgement | Kind::Reset => {
+                self.statistics.malformed += 1;
+            }
+        }
     }
 
     /// Does what is due: retransmits, acknowledges, gives up.
     pub fn handle_timeout(&mut self, now: Duration) {
-        let _ = now;
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Retransmit { peer, message_id } => self.retransmit(peer, message_id, now),
+                Timer::Response(id) => self.fail(id, Failure::NoResponse, now),
+                Timer::Exchange(id) => self.exchange_due(id, now),
+                Timer::Upload { peer, serial } => self.upload_expired(peer, serial),
+            }
+        }
+        while let Some(dropped) = self.peers.expire(self.config.peer_idle_max, now) {
+            self.duplicate_bytes -= dropped;
+        }
     }
 
     /// Sends a request, at once or when earlier ones to this peer are done (NSTART).
@@ -55,20 +155,26 @@ impl Endpoint {
         request: Request,
         now: Duration,
     ) -> Result<RequestId, RequestRefused> {
-        let _ = (peer, request, now);
-        Err(RequestRefused::PeersFull { limit: 0 })
+        self.start_call(peer, request, now)
     }
 
     /// Answers a received request: with its acknowledgement when that has not been sent, in a
-    /// message of its own otherwise. An exchange that is already answered or forgotten is ignored.
+    /// message of its own otherwise. An exchange that is already answered or forgotten is ignored
+    /// and counted. A code that is no response code is sent as 5.00.
     ///
     /// A payload longer than a block is cut to the block asked for; the others come as requests of
-    /// their own, to be answered with the same payload.
+    /// their own, to be answered with the same payload (RFC 7959 section 2.4). So a body of any
+    /// length is served without state. A response that has a Block2 option is sent as it is.
     pub fn respond(&mut self, exchange: ExchangeId, response: Response, now: Duration) {
-        let _ = (exchange, response, now);
+        self.answer_exchange(exchange, response, now);
     }
 
-    /// Sends an observer the new state of a resource and counts up its sequence number.
+    /// Sends an observer the new state of a resource and counts up its sequence number; the
+    /// endpoint adds the Observe option. An error code ends the observation
+    /// (RFC 7641 section 4.2).
+    ///
+    /// A confirmable notification takes the place of one to the same observer that is not
+    /// acknowledged yet (RFC 7641 section 4.5.2).
     ///
     /// # Errors
     ///
@@ -80,14 +186,15 @@ impl Endpoint {
         confirmable: bool,
         now: Duration,
     ) -> Result<(), NotifyRefused> {
-        let _ = (observer, response, confirmable, now);
-        Ok(())
+        self.send_notification(observer, response, confirmable, now)
     }
 
     /// Forgets a request or an observation without an event; the next notification is answered by
     /// a reset (RFC 7641 section 3.6). Unknown ids are ignored.
     pub fn cancel(&mut self, id: RequestId, now: Duration) {
-        let _ = (id, now);
+        if let Some(call) = self.drop_call(id) {
+            self.start_queued(call.peer(), now);
+        }
     }
 
     /// Ends an observation by a request with Observe 1 and the token of the observation
@@ -98,37 +205,65 @@ impl Endpoint {
     ///
     /// When the id names no observation or too many requests wait.
     pub fn deregister(&mut self, id: RequestId, now: Duration) -> Result<(), RequestRefused> {
-        let _ = (id, now);
-        Err(RequestRefused::UnknownObservation)
+        self.end_observation(id, now)
     }
 
     /// Drops all state of a peer; its requests and observations fail with
-    /// [`Failure::Cancelled`](crate::Failure::Cancelled).
+    /// [`Failure::Cancelled`].
     pub fn forget_peer(&mut self, peer: SocketAddr, now: Duration) {
-        let _ = (peer, now);
+        let calls = self.peers.find(peer).map(|state| state.calls.clone()).unwrap_or_default();
+        for id in calls {
+            self.fail(id, Failure::Cancelled, now);
+        }
+        let Some(state) = self.peers.remove(peer) else { return };
+        self.duplicate_bytes -= state.duplicate_bytes();
+        self.upload_bytes -= state.upload_bytes();
+        for message in &state.in_flight {
+            self.timers.cancel(message.timer);
+        }
+        for upload in &state.uploads {
+            self.timers.cancel(upload.timer);
+        }
+        for id in &state.exchanges {
+            if let Some(exchange) = self.exchanges.remove(id) {
+                self.timers.cancel(exchange.timer());
+            }
+        }
     }
 
     /// Returns the next datagram to send.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.transmits.pop_front()
     }
 
     /// Returns the next event.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout); `None` when nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        let idle = self.peers.deadline(self.config.peer_idle_max);
+        [self.timers.next(), idle].into_iter().flatten().min()
     }
 
     /// Returns the counters.
     #[must_use]
     pub const fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// Returns the number of peers remembered.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 }
