@@ -6,13 +6,20 @@
 //! It refuses to know sockets, clocks, storage, and what a change to a fleet is: bytes, CoAP
 //! messages and the time come in as arguments.
 //!
-//! Start from [`Path`], [`Leaf`] and [`decode`]; a server continues with `Registry` and `request`.
+//! Start from [`Path`], [`Leaf`] and [`decode`]; a server continues with
+//! [`Registry`] and [`request`].
 
 mod codec;
 mod definitions;
+mod endpoint;
 pub mod firmware;
 mod format;
+mod link;
 mod path;
+mod registration;
+mod registry;
+pub mod request;
+mod response;
 mod value;
 
 pub use codec::{
@@ -21,6 +28,19 @@ pub use codec::{
 pub use definitions::{
     Definitions, ObjectDefinition, ObjectVersion, Operations, ResourceDefinition, VersionError,
 };
+pub use endpoint::{
+    BindingMode, EndpointName, EndpointNameError, LwM2mVersion, UnsupportedVersion,
+};
 pub use format::ContentFormat;
+pub use link::{CoreLink, LinkError, LinkLimits, parse_links, parse_links_within};
 pub use path::{Path, PathError};
+pub use registration::{
+    ObjectLinks, RegisterRequest, RegisteredObject, RegistrationError, RegistrationLimits,
+    UpdateRequest,
+};
+pub use registry::{
+    NotARegistrationId, Registered, Registration, RegistrationId, Registry, RegistryConfig,
+    RegistryEvent, RegistryRefusal, Updated,
+};
+pub use response::{ResponseError, check_response, decode_discovery, decode_response};
 pub use value::{Leaf, Value, ValueKind};
