@@ -132,7 +132,8 @@ pub fn encode_paths(format: ContentFormat, paths: &[Path]) -> Result<Bytes, Enco
 /// Bounds what one payload may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodecLimits {
-    /// Longest payload, in bytes. A decoded payload costs at most about fifteen times its size.
+    /// Longest payload, in bytes. While JSON is read it costs up to about forty
+    /// times its size, other formats less.
     pub payload_bytes_max: usize,
     /// Most values in one payload; each costs about 80 bytes and its text.
     pub leaves_max: usize,

@@ -49,7 +49,7 @@ impl fmt::Display for CoreLink {
 /// Bounds a text of links.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkLimits {
-    /// Longest text, in bytes. The parsed links cost about twenty times as much at worst.
+    /// Longest text, in bytes. The parsed links cost up to about fifty times as much.
     pub bytes_max: usize,
 }
 

@@ -40,7 +40,9 @@ impl ObjectLinks {
     pub fn parse(limits: &LinkLimits, text: &str) -> Result<Self, RegistrationError> {
         let links = parse_links_within(limits, text)?;
         let mut read = Self::default();
-        if let Some(root) = links.iter().find(|link| is_root(link)) {
+        // The root says so itself, except in clients that only write `</>`.
+        let root = links.iter().find(|link| is_typed_root(link));
+        if let Some(root) = root.or_else(|| links.iter().find(|link| link.target == ROOT)) {
             read.root = format!("/{}", root.target.trim_matches('/'));
             let numbers = root.attributes_named("ct").flat_map(str::split_ascii_whitespace);
             for format in numbers.filter_map(|number| number.parse().ok()).map(ContentFormat) {
@@ -124,10 +126,9 @@ impl fmt::Display for ObjectLinks {
     }
 }
 
-/// The root says so itself, except in clients that only write `</>`.
-fn is_root(link: &CoreLink) -> bool {
+fn is_typed_root(link: &CoreLink) -> bool {
     let typed = |types: &str| types.split_ascii_whitespace().any(|one| one == ROOT_TYPE);
-    link.target == ROOT || link.attributes_named("rt").any(typed)
+    link.attributes_named("rt").any(typed)
 }
 
 const ROOT: &str = "/";

@@ -147,6 +147,8 @@ fn links_of_devices() {
     let text = r#"</lwm2m>;rt="oma.lwm2m";ct=110,</lwm2m/1/0>,</lwm2m/3/0>"#;
     check(text, "/lwm2m", &[110], &["/1/0", "/3/0"]);
     check(r#"</lwm2m>;rt="oma.lwm2m",</3/0>"#, "/lwm2m", &[], &["/3/0"]);
+    let text = r#"</>,</lwm2m>;rt="oma.lwm2m",</lwm2m/3/0>"#;
+    check(text, "/lwm2m", &[], &["/3/0"]);
     // Things that are no objects, repetitions, any order.
     check(
         "</sensors/t>;rt=\"x\",<coap://h/3/0>,</3/0/9>,</5>,</3/0>,</3/0>",
