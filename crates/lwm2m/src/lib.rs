@@ -9,6 +9,7 @@
 //! Start from [`Path`], [`Leaf`] and [`decode`]; a server continues with
 //! [`Registry`] and [`request`].
 
+pub mod client;
 mod codec;
 mod definitions;
 mod endpoint;
