@@ -45,9 +45,8 @@ impl DataDir {
             }
             Err(TryLockError::Error(error)) => return Err(failed(&error)),
         }
-        // The number only serves the message to others; the lock itself does not depend on it.
-        lock.set_len(0).map_err(|error| failed(&error))?;
-        writeln!(lock, "{}", std::process::id()).map_err(|error| failed(&error))?;
+        // The number only serves the message to others, so a full disk does not matter here.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) })
     }
 

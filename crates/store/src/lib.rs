@@ -15,6 +15,8 @@ mod error;
 mod faulty;
 mod knowledge;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use artifacts::{ArtifactError, Artifacts};
 pub use data_dir::DataDir;
