@@ -16,7 +16,8 @@ pub struct Config {
     /// which a peer is given up after 62 to 93 s.
     pub retransmissions_max: u32,
     /// Requests on their way to one peer at the same time (NSTART). Default 1; small devices
-    /// seldom handle more.
+    /// seldom handle more. Separate responses and notifications do not wait for it, since a peer
+    /// that waits for one might never answer our request otherwise.
     pub nstart: usize,
     /// Time the application has to answer a confirmable request before an empty acknowledgement
     /// goes out and the answer costs two more datagrams. Default 1 s.

@@ -267,3 +267,37 @@ impl Endpoint {
         self.serial
     }
 }
+
+#[cfg(test)]
+impl Endpoint {
+    /// Checks that every table respects its limit and that the sums are right.
+    pub(crate) fn check_limits(&mut self) {
+        let config = self.config.clone();
+        let totals = self.peers.totals();
+        assert!(self.peers.len() <= config.peers_max);
+        assert!(self.peers.clock_len() <= 2 * self.peers.len() + 128);
+        assert_eq!(totals.duplicate_bytes, self.duplicate_bytes);
+        assert_eq!(totals.upload_bytes, self.upload_bytes);
+        assert_eq!(totals.exchanges, self.exchanges.len());
+        assert_eq!(totals.calls, self.calls.len());
+        assert!(self.upload_bytes <= config.block1_bytes_total_max);
+        assert!(totals.exchanges_most <= config.exchanges_per_peer_max);
+        assert!(totals.upload_bytes_most <= config.block1_bytes_per_peer_max);
+        assert!(totals.uploads_most <= config.block1_transfers_per_peer_max);
+        assert!(totals.recent_most <= config.duplicates_per_peer_max);
+        let timers = totals.in_flight + totals.uploads + self.exchanges.len() + self.calls.len();
+        assert!(self.timers.len() <= timers, "timers are left behind");
+        assert!(self.tokens.len() <= 2 * self.calls.len());
+    }
+
+    /// Checks that nothing is left, except peers that may still be idle.
+    pub(crate) fn check_empty(&mut self) {
+        self.check_limits();
+        assert_eq!((self.calls.len(), self.tokens.len(), self.exchanges.len()), (0, 0, 0));
+        assert_eq!((self.observations, self.upload_bytes, self.download_bytes), (0, 0, 0));
+        assert_eq!(self.timers.len(), 0);
+        if self.peers.len() == 0 {
+            assert_eq!(self.duplicate_bytes, 0);
+        }
+    }
+}

@@ -166,6 +166,8 @@ impl Answer {
 #[derive(Debug)]
 pub(super) struct Upload {
     pub(super) serial: u64,
+    /// Message with the first block.
+    pub(super) first: RecentKey,
     pub(super) method: Code,
     /// Options without those of the transfer: they tell it from other transfers.
     pub(super) options: Options,
@@ -287,5 +289,49 @@ mod tests {
         let index = size_of::<(SocketAddr, Box<Peer>)>() + size_of::<Tick>();
         assert!(size_of::<Peer>() + recent + index < 500 + 64, "{}", size_of::<Peer>());
         assert!(size_of::<Peer>() + recent < 500, "{} + {recent}", size_of::<Peer>());
+    }
+}
+
+/// Sums over all peers, for the checks of tests.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) duplicate_bytes: usize,
+    pub(super) upload_bytes: usize,
+    pub(super) upload_bytes_most: usize,
+    pub(super) uploads: usize,
+    pub(super) uploads_most: usize,
+    pub(super) exchanges: usize,
+    pub(super) exchanges_most: usize,
+    pub(super) calls: usize,
+    pub(super) in_flight: usize,
+    pub(super) recent_most: usize,
+}
+
+#[cfg(test)]
+impl Peers {
+    pub(super) fn clock_len(&self) -> usize {
+        self.clock.len()
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for tick in &self.clock {
+            let Some(peer) = self.table.get(&tick.address) else { continue };
+            if peer.serial != tick.serial {
+                continue;
+            }
+            totals.duplicate_bytes += peer.duplicate_bytes();
+            totals.upload_bytes += peer.upload_bytes();
+            totals.upload_bytes_most = totals.upload_bytes_most.max(peer.upload_bytes());
+            totals.uploads += peer.uploads.len();
+            totals.uploads_most = totals.uploads_most.max(peer.uploads.len());
+            totals.exchanges += peer.exchanges.len();
+            totals.exchanges_most = totals.exchanges_most.max(peer.exchanges.len());
+            totals.calls += peer.calls.len();
+            totals.in_flight += peer.in_flight.len();
+            totals.recent_most = totals.recent_most.max(peer.recent.len());
+        }
+        totals
     }
 }

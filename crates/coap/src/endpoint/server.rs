@@ -46,7 +46,10 @@ struct Origin {
 /// Says what the blocks received so far amount to.
 enum Assembly {
     Whole(Bytes),
-    Answer(Response),
+    /// The block was taken.
+    Continue(Response),
+    /// The block was not taken, or is a late copy: nothing changed.
+    Refused(Response),
 }
 
 impl Endpoint {
@@ -99,10 +102,14 @@ impl Endpoint {
                 options.remove(OptionNumber::SIZE1);
                 let mut name = options.clone();
                 name.remove(OptionNumber::BLOCK2);
-                let name = Transfer { method, options: &name };
+                let name = Transfer { method, options: &name, message: origin.key };
                 match self.assemble(peer, &name, block, length, message.payload(), now) {
                     Assembly::Whole(payload) => payload,
-                    Assembly::Answer(answer) => return self.answer(origin, &answer),
+                    Assembly::Continue(answer) => return self.answer(origin, &answer),
+                    Assembly::Refused(answer) => {
+                        self.reply(origin, &answer);
+                        return;
+                    }
                 }
             }
         };
@@ -125,7 +132,8 @@ impl Endpoint {
         if peer.exchanges.len() >= limit {
             self.statistics.over_limit += 1;
             let answer = refusal(Code::SERVICE_UNAVAILABLE, "too many requests wait for answers");
-            return self.answer(origin, &answer);
+            self.reply(origin, &answer);
+            return;
         }
         peer.exchanges.push(id);
         self.remember(origin.peer, origin.key, Answer::Nothing);
@@ -208,17 +216,29 @@ impl Endpoint {
 
     fn refuse(&mut self, origin: Origin, response: Response) {
         self.statistics.refused += 1;
-        self.answer(origin, &response);
+        self.reply(origin, &response);
+    }
+
+    /// Sends the answer to a request that was handled, and keeps it for copies.
+    fn answer(&mut self, origin: Origin, response: &Response) {
+        let datagram = self.reply(origin, response);
+        let kept = match datagram {
+            Some(datagram) if origin.confirmable => Answer::Sent(datagram),
+            _ => Answer::Nothing,
+        };
+        self.remember(origin.peer, origin.key, kept);
     }
 
     /// Sends an answer in the acknowledgement, or non-confirmable as the request was
-    /// (RFC 7252 section 5.2), and keeps it for duplicates.
-    fn answer(&mut self, origin: Origin, response: &Response) {
+    /// (RFC 7252 section 5.2).
+    ///
+    /// Refusals are not kept for copies, which are refused again: otherwise late copies of
+    /// messages forgotten already would push out the newest ones.
+    fn reply(&mut self, origin: Origin, response: &Response) -> Option<Bytes> {
         let (kind, message_id) = if origin.confirmable {
             (Kind::Acknowledgement, origin.message_id)
         } else {
-            let Some(peer) = self.peers.find(origin.peer) else { return };
-            (Kind::NonConfirmable, peer.next_message_id())
+            (Kind::NonConfirmable, self.peers.find(origin.peer)?.next_message_id())
         };
         let datagram = encode(
             kind,
@@ -228,10 +248,8 @@ impl Endpoint {
             &response.options,
             &response.payload,
         );
-        let kept =
-            if origin.confirmable { Answer::Sent(datagram.clone()) } else { Answer::Nothing };
-        self.send(origin.peer, datagram);
-        self.remember(origin.peer, origin.key, kept);
+        self.send(origin.peer, datagram.clone());
+        Some(datagram)
     }
 
     /// Adds a block of a request body (RFC 7959 section 2.5).
@@ -249,6 +267,10 @@ impl Endpoint {
             self.statistics.refused += 1;
             let text = "the block's length contradicts its size";
             return block_refusal(block, Code::BAD_REQUEST, text);
+        }
+        if block.number == 0 && block.more && self.is_copy_of_first(address, name) {
+            // A late copy must not start the transfer over.
+            return Assembly::Refused(self.continue_after(block));
         }
         if block.number == 0 {
             self.abandon_upload(address, name);
@@ -281,12 +303,24 @@ impl Endpoint {
         }
         self.extend_upload(address, name, payload, now);
         if block.more {
-            let mut answer = Response::new(Code::CONTINUE);
-            let size_exponent = block.size_exponent.min(self.config.block_size_exponent);
-            BlockValue { size_exponent, ..block }.set(&mut answer.options, OptionNumber::BLOCK1);
-            return Assembly::Answer(answer);
+            return Assembly::Continue(self.continue_after(block));
         }
         Assembly::Whole(self.abandon_upload(address, name))
+    }
+
+    fn continue_after(&self, block: BlockValue) -> Response {
+        let mut answer = Response::new(Code::CONTINUE);
+        let size_exponent = block.size_exponent.min(self.config.block_size_exponent);
+        BlockValue { size_exponent, ..block }.set(&mut answer.options, OptionNumber::BLOCK1);
+        answer
+    }
+
+    /// Tells whether a transfer under way began with this very message, which the few remembered
+    /// messages need not show any more.
+    fn is_copy_of_first(&mut self, address: SocketAddr, name: &Transfer<'_>) -> bool {
+        self.peers.find(address).is_some_and(|peer| {
+            peer.uploads.iter().any(|upload| name.is_of(upload) && upload.first == name.message)
+        })
     }
 
     fn too_large(&mut self, block: BlockValue) -> Assembly {
@@ -295,7 +329,7 @@ impl Endpoint {
         let mut answer = Response::new(Code::REQUEST_ENTITY_TOO_LARGE);
         block.set(&mut answer.options, OptionNumber::BLOCK1);
         answer.options.set_uint(OptionNumber::SIZE1, limit);
-        Assembly::Answer(answer)
+        Assembly::Refused(answer)
     }
 
     fn begin_upload(&mut self, address: SocketAddr, name: &Transfer<'_>, now: Duration) {
@@ -311,6 +345,7 @@ impl Endpoint {
         let timer = self.timers.arm(now + self.config.block1_age_max, timer);
         peer.uploads.push(Upload {
             serial,
+            first: name.message,
             method: name.method,
             options: name.options.clone(),
             body: BytesMut::new(),
@@ -410,6 +445,8 @@ impl Endpoint {
 struct Transfer<'a> {
     method: Code,
     options: &'a Options,
+    /// Message that carries the block.
+    message: RecentKey,
 }
 
 impl Transfer<'_> {
@@ -432,7 +469,7 @@ fn block_options(options: &Options) -> Result<BlockOptions, ()> {
 fn block_refusal(block: BlockValue, code: Code, text: &'static str) -> Assembly {
     let mut answer = refusal(code, text);
     block.set(&mut answer.options, OptionNumber::BLOCK1);
-    Assembly::Answer(answer)
+    Assembly::Refused(answer)
 }
 
 /// Non-confirmable notifications of a peer a reset can refer to.
