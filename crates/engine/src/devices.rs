@@ -1,0 +1,357 @@
+//! Devices as they come and go: presence, identity, values, and the answers to asks.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use coap::{Event as CoapEvent, Failure, RequestId, Response};
+use fleet::{Answer, Ask};
+use lwm2m::{Path, RegisterRequest, RegistrationId, ResponseError, request};
+use model::{DeviceId, Presence, Time};
+
+use crate::machine::{Pending, Purpose};
+use crate::{Engine, Event};
+
+/// A registered device as the driver reaches it. Rebuilt from the registration, never stored.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) registration: RegistrationId,
+    pub(crate) peer: SocketAddr,
+    pub(crate) root: String,
+    pub(crate) objects: Vec<Path>,
+    pub(crate) queue_mode: bool,
+    /// A queue-mode device listens until then.
+    pub(crate) awake_until: Option<Time>,
+    /// When it is asked again who it is.
+    pub(crate) identify_at: Option<Time>,
+    /// Its running observations.
+    pub(crate) observed: BTreeMap<RequestId, Path>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        registration: RegistrationId,
+        request: &RegisterRequest,
+        peer: SocketAddr,
+    ) -> Self {
+        Self {
+            registration,
+            peer,
+            root: request.links.root.clone(),
+            objects: request.links.objects.iter().map(|object| object.path).collect(),
+            queue_mode: request.queue_mode,
+            awake_until: None,
+            identify_at: None,
+            observed: BTreeMap::new(),
+        }
+    }
+}
+
+impl Engine {
+    /// Takes an event of the CoAP endpoint.
+    pub(crate) fn handle_coap(&mut self, event: CoapEvent, now: Time) {
+        match event {
+            CoapEvent::Request { exchange, peer, request, .. } => {
+                self.serve(exchange, peer, &request, now);
+            }
+            CoapEvent::Response { id, response, round_trip, .. } => {
+                if let Some(pending) = self.asks.remove(&id) {
+                    self.responded(id, pending, &response, round_trip, now);
+                }
+            }
+            CoapEvent::Notification { id, peer, response, .. } => {
+                self.notified(id, peer, &response, now);
+            }
+            CoapEvent::Failed { id, failure, .. } => self.ask_failed(id, failure, now),
+            CoapEvent::Progress { id, bytes, .. } => self.push_moved(id, bytes, now),
+            CoapEvent::ObserverLost { .. } => {}
+        }
+    }
+
+    /// Sends an ask; one that cannot be sent is answered with silence in the same turn.
+    pub(crate) fn ask(&mut self, pending: Pending, now: Time) {
+        let reachable = self
+            .fleet
+            .device(pending.device)
+            .is_some_and(|device| device.presence == Presence::Online);
+        let request = self.lives.get(&pending.device).filter(|_| reachable).and_then(|live| {
+            let request = self.request_of(&pending.ask)?;
+            Some((live.peer, request::under_root(&live.root, request)))
+        });
+        let sent = request.and_then(|(peer, request)| {
+            self.endpoint.request(peer, request, now.since_origin()).ok()
+        });
+        match sent {
+            Some(id) => {
+                self.statistics.requests += 1;
+                self.asks.insert(id, pending);
+            }
+            None => self.unsent.push_back(pending),
+        }
+    }
+
+    fn request_of(&self, ask: &Ask) -> Option<coap::Request> {
+        Some(match ask {
+            // No Accept: every device answers in a format of its own, and all are understood.
+            Ask::Read(path) => request::read(*path, None),
+            Ask::Observe(path) => request::observe(*path, None),
+            Ask::Write(path, lwm2m::Value::Opaque(bytes)) => {
+                request::write_opaque(*path, bytes.clone())
+            }
+            // Plain text is the one format for a single value that every version knows.
+            Ask::Write(path, value) => {
+                request::write_value(*path, value.clone(), lwm2m::ContentFormat::TEXT).ok()?
+            }
+            Ask::Package(sha256) => {
+                let image = self.images.get(&fleet::firmware_path(sha256))?;
+                request::write_opaque(lwm2m::firmware::PACKAGE, image.bytes.clone())
+            }
+            Ask::Execute(path, arguments) => request::execute(*path, arguments),
+        })
+    }
+
+    fn responded(
+        &mut self,
+        id: RequestId,
+        pending: Pending,
+        response: &Response,
+        round_trip: std::time::Duration,
+        now: Time,
+    ) {
+        // Only single exchanges measure the server and the network; a push measures the image.
+        if !matches!(pending.ask, Ask::Package(_)) {
+            self.loops.response_time(round_trip, now);
+        }
+        let answer = self.answer_of(&pending.ask, response);
+        if matches!(pending.ask, Ask::Observe(_))
+            && matches!(answer, Answer::Values(_))
+            && let Some(live) = self.lives.get_mut(&pending.device)
+        {
+            live.observed.insert(id, pending.ask.path());
+        }
+        self.contact(pending.device, now);
+        self.handle_answer(pending, &answer, now);
+    }
+
+    fn answer_of(&self, ask: &Ask, response: &Response) -> Answer {
+        let checked = match ask {
+            Ask::Read(path) | Ask::Observe(path) => {
+                lwm2m::decode_response(*path, response, &self.definitions).map(Answer::Values)
+            }
+            Ask::Write(..) | Ask::Package(_) | Ask::Execute(..) => {
+                lwm2m::check_response(response).map(|()| Answer::Done)
+            }
+        };
+        checked.unwrap_or_else(|error| match error {
+            ResponseError::Refused { code, .. } => Answer::Refused(code),
+            error => Answer::Garbled(error.to_string()),
+        })
+    }
+
+    fn notified(&mut self, id: RequestId, peer: SocketAddr, response: &Response, now: Time) {
+        let found = self.lives.iter().find_map(|(device, live)| {
+            (live.peer == peer)
+                .then(|| live.observed.get(&id))
+                .flatten()
+                .map(|path| (*device, *path))
+        });
+        let Some((device, path)) = found else { return };
+        let answer = self.answer_of(&Ask::Observe(path), response);
+        self.contact(device, now);
+        self.absorb(device, &answer, now);
+        self.step(device, now, |procedure| procedure.handle_notification(path, &answer, now));
+    }
+
+    fn ask_failed(&mut self, id: RequestId, failure: Failure, now: Time) {
+        let Some(pending) = self.asks.remove(&id) else {
+            for live in self.lives.values_mut() {
+                live.observed.remove(&id);
+            }
+            return;
+        };
+        self.statistics.requests_unanswered += 1;
+        if failure == Failure::Timeout {
+            // It does not listen: offline until it is heard again.
+            self.set_presence(pending.device, Presence::Offline, now);
+        }
+        let answer = match failure {
+            Failure::Timeout | Failure::NoResponse | Failure::Cancelled | Failure::Reset => {
+                Answer::Silence
+            }
+            Failure::Block(_) | Failure::TooLarge | Failure::BadOption(_) => {
+                Answer::Garbled(failure.to_string())
+            }
+        };
+        self.handle_answer(pending, &answer, now);
+    }
+
+    /// Brings an answer to who asked.
+    pub(crate) fn handle_answer(&mut self, pending: Pending, answer: &Answer, now: Time) {
+        self.absorb(pending.device, answer, now);
+        match pending.purpose {
+            Purpose::Identity => self.identity_answered(&pending, answer, now),
+            Purpose::Order(token) => {
+                self.events.push_back(Event::Answered { token, answer: answer.clone() });
+            }
+            Purpose::Procedure { operation, attempt } => {
+                let same = self
+                    .running
+                    .get(&pending.device)
+                    .is_some_and(|run| run.operation == operation && run.attempt == attempt);
+                if same {
+                    let ask = &pending.ask;
+                    self.step(pending.device, now, |procedure| {
+                        procedure.handle_answer(ask, answer, now);
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes values into what is known of a device.
+    pub(crate) fn absorb(&mut self, device: DeviceId, answer: &Answer, now: Time) {
+        let Answer::Values(leaves) = answer else { return };
+        let Some(known) = self.fleet.device_mut(device) else { return };
+        let changed = fleet::absorb(known, leaves, now);
+        self.mark(device, now);
+        if changed {
+            self.device_changed(device, now);
+        }
+    }
+
+    /// Asks a device who it is, and to say when what requirements depend on changes.
+    pub(crate) fn identify(&mut self, device: DeviceId, now: Time) {
+        let Some(live) = self.lives.get_mut(&device) else { return };
+        live.identify_at = None;
+        let mut asks: Vec<Ask> = fleet::identity_reads(&live.objects).map(Ask::Read).collect();
+        if live.observed.is_empty() {
+            asks.extend(fleet::standing_observations(&live.objects).map(Ask::Observe));
+        }
+        for ask in asks {
+            self.ask(Pending { device, ask, purpose: Purpose::Identity }, now);
+        }
+    }
+
+    fn identity_answered(&mut self, pending: &Pending, answer: &Answer, now: Time) {
+        let unknown =
+            self.fleet.device(pending.device).is_some_and(|device| !device.is_identified());
+        let failed = matches!(answer, Answer::Silence | Answer::Garbled(_));
+        if unknown && failed && matches!(pending.ask, Ask::Read(_)) {
+            let at = now + self.config.identity_retry;
+            if let Some(live) = self.lives.get_mut(&pending.device) {
+                live.identify_at.get_or_insert(at);
+            }
+            self.schedule(pending.device);
+        }
+    }
+
+    /// A device was heard.
+    pub(crate) fn contact(&mut self, device: DeviceId, now: Time) {
+        let Some(known) = self.fleet.device_mut(device) else { return };
+        known.last_seen = now;
+        let was_away = known.presence != Presence::Online;
+        self.keep_awake(device, now);
+        if was_away {
+            self.set_presence(device, Presence::Online, now);
+            self.step(device, now, |procedure| procedure.handle_contact(now));
+        }
+    }
+
+    /// Sets how a device can be reached and tells the loops.
+    pub(crate) fn set_presence(&mut self, device: DeviceId, presence: Presence, now: Time) {
+        let Some(known) = self.fleet.device_mut(device) else { return };
+        if known.presence == presence {
+            return;
+        }
+        known.presence = presence;
+        self.mark(device, now);
+        self.device_changed(device, now);
+    }
+
+    pub(crate) fn device_changed(&mut self, device: DeviceId, now: Time) {
+        self.loops.device_changed(device, &self.fleet, now);
+        self.must_activate = true;
+        self.events.push_back(Event::DeviceChanged { device });
+    }
+
+    pub(crate) fn keep_awake(&mut self, device: DeviceId, now: Time) {
+        let until = now + self.config.queue_awake;
+        if let Some(live) = self.lives.get_mut(&device)
+            && live.queue_mode
+        {
+            live.awake_until = Some(until);
+            self.schedule(device);
+        }
+    }
+
+    /// Forgets how a device was reached; what was asked of it there is no longer answered.
+    pub(crate) fn drop_live(&mut self, device: DeviceId, now: Time) {
+        let Some(live) = self.lives.remove(&device) else { return };
+        for id in live.observed.keys() {
+            self.endpoint.cancel(*id, now.since_origin());
+        }
+        let open: Vec<RequestId> = self
+            .asks
+            .iter()
+            .filter(|(_, pending)| pending.device == device)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in open {
+            self.endpoint.cancel(id, now.since_origin());
+            if let Some(Pending { purpose: Purpose::Order(token), .. }) = self.asks.remove(&id) {
+                self.events.push_back(Event::Answered { token, answer: Answer::Silence });
+            }
+        }
+    }
+
+    /// Does what is due for devices.
+    pub(crate) fn run_timers(&mut self, now: Time) {
+        while let Some((at, device)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            self.due.remove(&device);
+            self.run_timer(device, now);
+            self.schedule(device);
+        }
+    }
+
+    fn run_timer(&mut self, device: DeviceId, now: Time) {
+        if let Some(live) = self.lives.get_mut(&device) {
+            if live.awake_until.is_some_and(|at| at <= now) {
+                live.awake_until = None;
+                self.set_presence(device, Presence::Asleep, now);
+            } else if live.identify_at.is_some_and(|at| at <= now) {
+                self.identify(device, now);
+            }
+        }
+        let due = self
+            .running
+            .get(&device)
+            .and_then(|run| run.procedure.poll_timeout())
+            .is_some_and(|at| at <= now);
+        if due {
+            self.step(device, now, |procedure| procedure.handle_timeout(now));
+        }
+    }
+
+    /// Sets the one timer of a device to the earliest thing that is due for it.
+    pub(crate) fn schedule(&mut self, device: DeviceId) {
+        let live = self.lives.get(&device);
+        let next = [
+            live.and_then(|live| live.awake_until),
+            live.and_then(|live| live.identify_at),
+            self.running.get(&device).and_then(|run| run.procedure.poll_timeout()),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        if let Some(old) = self.due.remove(&device) {
+            self.timers.remove(&(old, device));
+        }
+        if let Some(at) = next {
+            self.due.insert(device, at);
+            self.timers.insert((at, device));
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Attempts under way: from a dispatch to the procedure that carries it out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use coap::RequestId;
+use fleet::{ConfigurationWrite, FirmwareUpdate, Output as Wanted, Procedure, Standing};
+use model::{
+    Assignment, Change, DeviceId, EndpointName, Intent, OperationId, Progress, Record, ReleaseId,
+    Snapshot, Step, Time,
+};
+use operations::{Dispatch, Output};
+
+use crate::machine::{Pending, Purpose};
+use crate::{Engine, Event};
+
+/// An effect that waits for its records.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Begin an attempt: its grant is durable.
+    Dispatch(Dispatch),
+    /// Send a step: its intent is durable.
+    Committed { operation: OperationId, device: DeviceId, attempt: u32, step: Step },
+}
+
+/// An attempt under way on one device.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) operation: OperationId,
+    pub(crate) attempt: u32,
+    pub(crate) release: ReleaseId,
+    pub(crate) procedure: Procedure,
+}
+
+/// Committed intents of attempts in flight, by operation, device and release.
+pub(crate) type Intents = BTreeMap<(OperationId, DeviceId, ReleaseId), Standing>;
+
+impl Engine {
+    /// Reads the intents of attempts that were in flight.
+    pub(crate) fn intents_of(&mut self, snapshot: &Snapshot) {
+        for intent in &snapshot.intents {
+            let key = (intent.operation, intent.device, intent.release);
+            self.intents.entry(key).or_default().intents.insert(intent.step);
+        }
+    }
+
+    /// Takes an output of the loops.
+    pub(crate) fn handle_output(&mut self, output: Output, now: Time) {
+        match output {
+            Output::Record(record) => self.record(record),
+            Output::Dispatch(dispatch) => self.when_durable(Effect::Dispatch(dispatch), now),
+            Output::Probe { device, .. } => {
+                self.step(device, now, |procedure| procedure.probe(now));
+            }
+            Output::Recall { operation, device, attempt } => {
+                if self.is_running(device, operation, attempt) {
+                    self.stop(device);
+                }
+            }
+            Output::Event(event) => self.events.push_back(Event::Operation(event)),
+        }
+    }
+
+    fn record(&mut self, record: Record) {
+        match &record {
+            Record::Assignment(assignment) if assignment.state.is_settled() => {
+                self.settled(assignment);
+            }
+            // After a crash the row must not show less than the outcome that rests on it.
+            Record::Outcome(outcome) => self.flush_device(outcome.device),
+            _ => {}
+        }
+        self.outbox.record(record);
+    }
+
+    fn settled(&mut self, assignment: &Assignment) {
+        if self.is_running(assignment.device, assignment.operation, assignment.attempt) {
+            self.stop(assignment.device);
+        }
+        if assignment.state.is_final() {
+            let (operation, device) = (assignment.operation, assignment.device);
+            self.intents.retain(|(o, d, _), _| (*o, *d) != (operation, device));
+        }
+    }
+
+    fn stop(&mut self, device: DeviceId) {
+        self.running.remove(&device);
+        self.schedule(device);
+    }
+
+    fn is_running(&self, device: DeviceId, operation: OperationId, attempt: u32) -> bool {
+        self.running
+            .get(&device)
+            .is_some_and(|run| run.operation == operation && run.attempt == attempt)
+    }
+
+    fn when_durable(&mut self, effect: Effect, now: Time) {
+        if let Some(effect) = self.outbox.hold(effect) {
+            self.perform(effect, now);
+        }
+    }
+
+    /// Does what waited for its records.
+    pub(crate) fn perform(&mut self, effect: Effect, now: Time) {
+        match effect {
+            Effect::Dispatch(dispatch) => self.begin(dispatch, now),
+            Effect::Committed { operation, device, attempt, step } => {
+                if self.is_running(device, operation, attempt) {
+                    self.step(device, now, |procedure| procedure.handle_committed(step, now));
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, dispatch: Dispatch, now: Time) {
+        let Dispatch { operation, device, attempt, release, change, resume } = dispatch;
+        // The grant may have been taken back while it was being committed.
+        let granted = self.loops.assignment(operation, device).is_some_and(|assignment| {
+            assignment.attempt == attempt && assignment.state.is_in_flight()
+        });
+        if !granted {
+            return;
+        }
+        let standing = if resume {
+            self.intents.get(&(operation, device, release)).cloned().unwrap_or_default()
+        } else {
+            Standing::default()
+        };
+        let procedure = self.procedure(&change, standing);
+        self.running.insert(device, Running { operation, attempt, release, procedure });
+        self.step(device, now, |procedure| procedure.start(now));
+    }
+
+    fn procedure(&self, change: &Arc<Change>, standing: Standing) -> Procedure {
+        match change.as_ref() {
+            Change::Firmware(goal) => {
+                let uri = format!(
+                    "coap://{}{}",
+                    self.config.public_address,
+                    fleet::firmware_path(&goal.sha256)
+                );
+                let goal = goal.clone();
+                Procedure::Firmware(FirmwareUpdate::new(goal, uri, self.config.pace, standing))
+            }
+            Change::Configuration { writes, version } => Procedure::Configuration(
+                ConfigurationWrite::new(writes, version.clone(), self.config.pace),
+            ),
+        }
+    }
+
+    /// Feeds the procedure of a device, if it has one, and does what it wants.
+    pub(crate) fn step(&mut self, device: DeviceId, now: Time, feed: impl FnOnce(&mut Procedure)) {
+        let Some(run) = self.running.get_mut(&device) else { return };
+        feed(&mut run.procedure);
+        let (operation, attempt, release) = (run.operation, run.attempt, run.release);
+        let mut wanted = Vec::new();
+        while let Some(output) = run.procedure.poll_output() {
+            wanted.push(output);
+        }
+        for output in wanted {
+            match output {
+                Wanted::Ask(ask) => {
+                    let purpose = Purpose::Procedure { operation, attempt };
+                    self.ask(Pending { device, ask, purpose }, now);
+                }
+                Wanted::Intend(step) => {
+                    let intent = Intent { operation, device, attempt, release, step, at: now };
+                    let key = (operation, device, release);
+                    self.intents.entry(key).or_default().intents.insert(step);
+                    self.outbox.record(Record::Intent(intent));
+                    self.hold_intent(operation, device, attempt, step);
+                }
+                Wanted::Progress(progress) => {
+                    self.confirm_configuration(device, release, &progress, now);
+                    self.report(operation, device, attempt, progress, now);
+                }
+            }
+        }
+        self.schedule(device);
+    }
+
+    /// An intent was just recorded, so its effect always waits for at least that batch.
+    fn hold_intent(&mut self, operation: OperationId, device: DeviceId, attempt: u32, step: Step) {
+        let effect = Effect::Committed { operation, device, attempt, step };
+        let held = self.outbox.hold(effect);
+        debug_assert!(held.is_none(), "an intent is durable before its effect");
+    }
+
+    fn report(
+        &mut self,
+        operation: OperationId,
+        device: DeviceId,
+        attempt: u32,
+        progress: Progress,
+        now: Time,
+    ) {
+        self.loops.report(operation, device, attempt, progress, &self.fleet, now);
+        self.must_activate = true;
+    }
+
+    /// A configuration leaves no version on the device, so what was read back is kept here.
+    fn confirm_configuration(
+        &mut self,
+        device: DeviceId,
+        release: ReleaseId,
+        progress: &Progress,
+        now: Time,
+    ) {
+        if !matches!(progress, Progress::Reported { .. } | Progress::Unchanged) {
+            return;
+        }
+        let Some(release) = self.loops.release(release).filter(|r| !r.manifest.is_firmware())
+        else {
+            return;
+        };
+        let section = &release.manifest.release;
+        let (name, version) = (section.name.to_string(), section.version.clone());
+        if let Some(known) = self.fleet.device_mut(device) {
+            known.configurations.insert(name, version);
+            self.mark(device, now);
+        }
+    }
+
+    /// A pulling device fetched up to `bytes` of its image.
+    pub(crate) fn image_moved(&mut self, peer: SocketAddr, bytes: usize, now: Time) {
+        let Some(registration) = self.registry.by_peer(peer) else { return };
+        let Ok(name) = EndpointName::new(registration.endpoint().as_str()) else { return };
+        if let Some(device) = self.names.get(&name).copied() {
+            self.contact(device, now);
+            self.moved(device, bytes, now);
+        }
+    }
+
+    /// A pushed image was acknowledged up to `bytes`.
+    pub(crate) fn push_moved(&mut self, id: RequestId, bytes: usize, now: Time) {
+        let Some(pending) = self.asks.get(&id) else { return };
+        let device = pending.device;
+        if matches!(pending.ask, fleet::Ask::Package(_)) {
+            self.contact(device, now);
+            self.moved(device, bytes, now);
+        }
+    }
+
+    fn moved(&mut self, device: DeviceId, bytes: usize, now: Time) {
+        let Some(run) = self.running.get(&device) else { return };
+        let (operation, attempt) = (run.operation, run.attempt);
+        let progress = Progress::Transferring { bytes: bytes as u64 };
+        self.report(operation, device, attempt, progress, now);
+    }
+}

@@ -1,0 +1,181 @@
+//! Orders of operators: releases, operations, devices.
+
+use fleet::Ask;
+use model::{DeviceId, Hold, Manifest, OperationId, Policy, Presence, Record, ReleaseId, Time};
+use operations::{OpenError, OpenRequest, OrderError, PublishError};
+
+use crate::Engine;
+use crate::event::{AskError, AskToken};
+use crate::machine::{Pending, Purpose};
+
+/// Why a hold was not set or lifted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HoldError {
+    /// No device of that number.
+    #[error("{0} is not known; list the devices to see which are")]
+    UnknownDevice(DeviceId),
+    /// It is held already.
+    #[error("{0} is already held; release it first to change the reason")]
+    AlreadyHeld(DeviceId),
+    /// It is not held.
+    #[error("{0} is not held")]
+    NotHeld(DeviceId),
+}
+
+impl Engine {
+    /// Publishes a release, and starts its operation when a policy is given. The image of a
+    /// firmware release must have been added before.
+    ///
+    /// # Errors
+    /// Those of [`operations::Loops::publish`].
+    pub fn publish(
+        &mut self,
+        manifest: Manifest,
+        by: &str,
+        start: Option<Policy>,
+        seed: u64,
+        now: Time,
+    ) -> Result<(ReleaseId, Option<OperationId>), PublishError> {
+        let published = self.loops.publish(manifest, by, start, &self.fleet, seed, now);
+        self.after_order(now);
+        published
+    }
+
+    /// Opens an operation. The same `key` gives the same operation, however often it is sent
+    /// (I15).
+    ///
+    /// # Errors
+    /// Those of [`operations::Loops::open`].
+    pub fn open_operation(
+        &mut self,
+        request: OpenRequest,
+        key: Option<&str>,
+        seed: u64,
+        now: Time,
+    ) -> Result<OperationId, OpenError> {
+        if let Some(known) = key.and_then(|key| self.accepted.get(key)) {
+            return Ok(*known);
+        }
+        let opened = self.loops.open(request, &self.fleet, seed, now);
+        self.after_order(now);
+        if let (Ok(operation), Some(key)) = (&opened, key) {
+            let record = Record::Accepted { key: key.to_owned(), operation: *operation, at: now };
+            self.accepted.insert(key.to_owned(), *operation);
+            self.outbox.record(record);
+        }
+        opened
+    }
+
+    /// Stops an operation until it is resumed; devices in flight complete.
+    ///
+    /// # Errors
+    /// Those of [`operations::Loops::pause`].
+    pub fn pause(
+        &mut self,
+        operation: OperationId,
+        by: &str,
+        words: &str,
+        now: Time,
+    ) -> Result<(), OrderError> {
+        let done = self.loops.pause(operation, by, words, now);
+        self.after_order(now);
+        done
+    }
+
+    /// Lets a paused operation go on.
+    ///
+    /// # Errors
+    /// Those of [`operations::Loops::resume`].
+    pub fn resume(
+        &mut self,
+        operation: OperationId,
+        by: &str,
+        words: &str,
+        now: Time,
+    ) -> Result<(), OrderError> {
+        let done = self.loops.resume(operation, by, words, now);
+        self.after_order(now);
+        done
+    }
+
+    /// Stops an operation for good (I5).
+    ///
+    /// # Errors
+    /// Those of [`operations::Loops::abort`].
+    pub fn abort(
+        &mut self,
+        operation: OperationId,
+        by: &str,
+        words: &str,
+        now: Time,
+    ) -> Result<(), OrderError> {
+        let done = self.loops.abort(operation, by, words, now);
+        self.after_order(now);
+        done
+    }
+
+    /// Holds a device: no operation grants it any more.
+    ///
+    /// # Errors
+    /// [`HoldError`].
+    pub fn hold(&mut self, device: DeviceId, reason: &str, now: Time) -> Result<(), HoldError> {
+        let known = self.fleet.device_mut(device).ok_or(HoldError::UnknownDevice(device))?;
+        if known.hold.is_some() {
+            return Err(HoldError::AlreadyHeld(device));
+        }
+        known.hold = Some(Hold::Operator { reason: reason.to_owned() });
+        self.hold_changed(device, now);
+        Ok(())
+    }
+
+    /// Lifts a hold or a quarantine.
+    ///
+    /// # Errors
+    /// [`HoldError`].
+    pub fn release_hold(&mut self, device: DeviceId, now: Time) -> Result<(), HoldError> {
+        let known = self.fleet.device_mut(device).ok_or(HoldError::UnknownDevice(device))?;
+        if known.hold.take().is_none() {
+            return Err(HoldError::NotHeld(device));
+        }
+        self.hold_changed(device, now);
+        Ok(())
+    }
+
+    /// Sends an operator's order to a device. The answer comes as
+    /// [`Event::Answered`](crate::Event::Answered).
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub fn order(&mut self, device: DeviceId, ask: Ask, now: Time) -> Result<AskToken, AskError> {
+        let known = self.fleet.device(device).ok_or(AskError::UnknownDevice(device))?;
+        match known.presence {
+            Presence::Online => {}
+            Presence::Asleep => return Err(AskError::Asleep(device)),
+            Presence::Offline => return Err(AskError::Offline(device)),
+        }
+        if ask.changes_device()
+            && let Some(run) = self.running.get(&device)
+        {
+            return Err(AskError::InOperation { device, operation: run.operation });
+        }
+        if self.asks.len() >= self.config.asks_open_max {
+            return Err(AskError::Busy(format!("at most {}", self.config.asks_open_max)));
+        }
+        let token = AskToken(self.next_ask);
+        self.next_ask += 1;
+        self.ask(Pending { device, ask, purpose: Purpose::Order(token) }, now);
+        self.turn(now);
+        Ok(token)
+    }
+
+    fn hold_changed(&mut self, device: DeviceId, now: Time) {
+        self.flush_device(device);
+        self.device_changed(device, now);
+        self.turn(now);
+    }
+
+    fn after_order(&mut self, now: Time) {
+        self.must_activate = true;
+        self.turn(now);
+    }
+}

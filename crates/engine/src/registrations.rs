@@ -1,0 +1,213 @@
+//! Registrations: who is there, kept over a restart.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lwm2m::{RegisterRequest, RegistrationId, RegistryEvent, RegistryRefusal, UpdateRequest};
+use model::{Datamodel, Device, DeviceId, EndpointName, Presence, Record, Registration, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::devices::Live;
+use crate::{Engine, Event};
+
+/// Name of this driver in stored registrations.
+const DRIVER: &str = "lwm2m";
+/// Registration attribute that names the site of a device.
+const SITE_ATTRIBUTE: &str = "site";
+
+/// What the driver keeps of a registration beside its address.
+#[derive(Debug, Serialize, Deserialize)]
+struct Details {
+    queries: Vec<String>,
+    links: String,
+}
+
+impl Engine {
+    /// Takes a Register: a new device gets a number, a known one keeps it.
+    pub(crate) fn register(
+        &mut self,
+        request: RegisterRequest,
+        peer: SocketAddr,
+        now: Time,
+    ) -> Result<RegistrationId, RegistryRefusal> {
+        let name = model_name(&request);
+        let lifetime = Duration::from_secs(u64::from(request.lifetime_s));
+        let site = request
+            .attributes
+            .iter()
+            .find(|(name, value)| name == SITE_ATTRIBUTE && !value.is_empty())
+            .map(|(_, value)| value.as_str().into());
+        let registered = self.registry.register(request, peer, now.since_origin())?;
+        self.statistics.registrations += 1;
+        let known = self.names.get(&name).copied();
+        let id = known.unwrap_or_else(|| self.fleet.next_id());
+        if known.is_none() {
+            self.names.insert(name.clone(), id);
+            self.fleet.insert(new_device(id, name, now));
+        }
+        if let Some(device) = self.fleet.device_mut(id) {
+            device.presence = Presence::Online;
+            device.lifetime = lifetime;
+            device.last_seen = now;
+            device.registrations = device.registrations.saturating_add(1);
+            device.site = site.or_else(|| device.site.take());
+            // A registration may follow a boot: values that a boot can change are read anew.
+            fleet::forget_values(device);
+        }
+        self.drop_live(id, now);
+        if let Some(registration) = self.registry.by_id(registered.id) {
+            self.lives.insert(id, Live::new(registered.id, &registration.request, peer));
+        }
+        self.record_registration(id, now);
+        if known.is_none() {
+            // The number must survive a crash before anything refers to it.
+            self.flush_device(id);
+        } else {
+            self.mark(id, now);
+        }
+        self.keep_awake(id, now);
+        self.events.push_back(Event::DeviceRegistered { device: id, new: known.is_none() });
+        self.identify(id, now);
+        self.device_changed(id, now);
+        self.step(id, now, |procedure| procedure.handle_registered(now));
+        Ok(registered.id)
+    }
+
+    /// Takes an Update.
+    pub(crate) fn update_registration(
+        &mut self,
+        id: RegistrationId,
+        request: UpdateRequest,
+        peer: SocketAddr,
+        now: Time,
+    ) -> Result<(), RegistryRefusal> {
+        let updated = self.registry.update(id, request, peer, now.since_origin())?;
+        self.statistics.updates += 1;
+        let Some(registration) = self.registry.by_id(id) else { return Ok(()) };
+        let name = model_name(&registration.request);
+        let fresh = Live::new(id, &registration.request, peer);
+        let Some(device) = self.names.get(&name).copied() else { return Ok(()) };
+        if let Some(live) = self.lives.get_mut(&device) {
+            live.peer = peer;
+            live.objects = fresh.objects;
+            live.queue_mode = fresh.queue_mode;
+        }
+        if updated.moved_from.is_some() || updated.objects_changed {
+            self.record_registration(device, now);
+        }
+        self.contact(device, now);
+        if self.fleet.device(device).is_some_and(|device| !device.is_identified()) {
+            self.identify(device, now);
+        }
+        Ok(())
+    }
+
+    /// Takes a De-register. Returns whether there was such a registration.
+    pub(crate) fn end_registration(&mut self, id: RegistrationId, now: Time) -> bool {
+        let Some(registration) = self.registry.deregister(id) else { return false };
+        self.left(&registration, true, now);
+        true
+    }
+
+    /// Ends the registrations whose lifetime is over.
+    pub(crate) fn expire_registrations(&mut self, now: Time) {
+        self.registry.handle_timeout(now.since_origin());
+        while let Some(RegistryEvent::Expired(registration)) = self.registry.poll_event() {
+            self.left(&registration, false, now);
+        }
+    }
+
+    /// Brings back the registrations that were kept; devices need not notice the restart. Their
+    /// lifetimes begin anew (I17).
+    pub(crate) fn restore_registrations(&mut self, kept: &[Registration], now: Time) {
+        let everyone: Vec<DeviceId> = self.fleet.iter().map(|device| device.id).collect();
+        for id in everyone {
+            if let Some(device) = self.fleet.device_mut(id) {
+                device.presence = Presence::Offline;
+            }
+        }
+        for registration in kept.iter().filter(|registration| registration.driver == DRIVER) {
+            self.restore_registration(registration, now);
+        }
+    }
+
+    /// A row that cannot be read any more costs the device one registration, nothing else.
+    fn restore_registration(&mut self, kept: &Registration, now: Time) -> Option<()> {
+        let details: Details = serde_json::from_str(&kept.details).ok()?;
+        let queries = details.queries.iter().map(String::as_str);
+        let request = RegisterRequest::from_parts(queries, &details.links).ok()?;
+        let peer = kept.address.parse().ok()?;
+        let id: RegistrationId = kept.location.parse().ok()?;
+        let live = Live::new(id, &request, peer);
+        let asleep = request.queue_mode;
+        self.registry.restore(id, request, peer, now.since_origin()).ok()?;
+        self.lives.insert(kept.device, live);
+        let device = self.fleet.device_mut(kept.device)?;
+        device.presence = if asleep { Presence::Asleep } else { Presence::Online };
+        if !device.is_identified() {
+            self.identify(kept.device, now);
+        }
+        Some(())
+    }
+
+    fn left(&mut self, registration: &lwm2m::Registration, deregistered: bool, now: Time) {
+        let Some(id) = self.names.get(&model_name(&registration.request)).copied() else { return };
+        if self.lives.get(&id).is_none_or(|live| live.registration != registration.id) {
+            return;
+        }
+        self.drop_live(id, now);
+        self.outbox.record(Record::Deregistration { device: id });
+        self.set_presence(id, Presence::Offline, now);
+        self.events.push_back(Event::DeviceLeft { device: id, deregistered });
+    }
+
+    fn record_registration(&mut self, device: DeviceId, now: Time) {
+        let Some(live) = self.lives.get(&device) else { return };
+        let Some(registration) = self.registry.by_id(live.registration) else { return };
+        let details = Details {
+            queries: registration.request.queries(),
+            links: registration.request.links.to_string(),
+        };
+        let record = Registration {
+            device,
+            driver: DRIVER.to_owned(),
+            address: registration.peer.to_string(),
+            location: registration.id.to_string(),
+            details: serde_json::to_string(&details).unwrap_or_default(),
+            at: now,
+        };
+        self.outbox.record(Record::Registration(record));
+    }
+}
+
+/// The name of a registering device in the model's form; both accept 1 to 255 bytes.
+fn model_name(request: &RegisterRequest) -> EndpointName {
+    let printable: String = request
+        .endpoint
+        .as_str()
+        .chars()
+        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
+        .collect();
+    let end = printable.floor_char_boundary(EndpointName::BYTES_MAX);
+    EndpointName::new(&printable[..end]).expect("1 to 255 bytes without control characters")
+}
+
+fn new_device(id: DeviceId, endpoint: EndpointName, now: Time) -> Device {
+    Device {
+        id,
+        endpoint,
+        manufacturer: None,
+        model: None,
+        hardware: None,
+        version: None,
+        site: None,
+        presence: Presence::Online,
+        lifetime: Duration::ZERO,
+        first_seen: now,
+        last_seen: now,
+        registrations: 0,
+        configurations: std::collections::BTreeMap::new(),
+        hold: None,
+        datamodel: Datamodel::default(),
+    }
+}

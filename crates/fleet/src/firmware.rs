@@ -1,0 +1,520 @@
+//! One hop of a firmware change on one device, over the Firmware Update object.
+//!
+//! Flow (LwM2M 1.1 core, E.6; invariants I2 and I9):
+//! 1. read `/3/0/3` and `/5/0`; done when the version is there, reset what is left of others;
+//! 2. commit the intent, then write the package URI (pull) or the package (push);
+//! 3. follow State by observation and by looking from time to time;
+//! 4. on Downloaded: read, commit the intent, execute Update;
+//! 5. wait until the device registers again, read version and result back, report.
+//!
+//! Success is never concluded here: enforcement assesses what is reported.
+
+use std::collections::VecDeque;
+
+use lwm2m::firmware::{self, Delivery, State, UpdateResult};
+use lwm2m::{Leaf, Path, Value};
+use model::{Fault, FaultKind, FirmwareChange, Progress, Step, Time, Version};
+
+use crate::ask::{empty_package, values};
+use crate::{Answer, Ask, Output, Pace, Standing};
+
+/// The machine for one device and one image.
+#[derive(Debug)]
+pub struct FirmwareUpdate {
+    goal: FirmwareChange,
+    uri: String,
+    pace: Pace,
+    standing: Standing,
+    stage: Stage,
+    seen: Seen,
+    resets: u32,
+    silences: u32,
+    /// Whether it registered again since the transfer began.
+    booted: bool,
+    look_at: Option<Time>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing sent; the two reads of the first look are out.
+    Inspecting,
+    /// An intent was put out and is not durable yet.
+    Intending(Step),
+    /// The reset is out.
+    Resetting,
+    /// The URI or the package is out or taken.
+    Transferring,
+    /// State was Downloaded when last heard; the read that Update depends on is out (I2).
+    Confirming,
+    /// Update is out or taken.
+    Installing,
+    /// The device is back; version and result are being read.
+    ReadingBack,
+    /// Nothing more to do.
+    Done,
+}
+
+/// What the last looks saw. `None` is not read since the last boot.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    version: Option<Version>,
+    state: Option<State>,
+    result: Option<UpdateResult>,
+    delivery: Option<Delivery>,
+    object_read: bool,
+}
+
+/// Resets tried before a device counts as refusing.
+const RESETS_MAX: u32 = 2;
+/// Silent first looks before a device counts as not answering; nothing was changed until then.
+const SILENCES_MAX: u32 = 2;
+
+impl FirmwareUpdate {
+    /// A machine for `goal`, whose image pulling devices find at `uri`.
+    #[must_use]
+    pub fn new(goal: FirmwareChange, uri: String, pace: Pace, standing: Standing) -> Self {
+        Self {
+            goal,
+            uri,
+            pace,
+            standing,
+            stage: Stage::Inspecting,
+            seen: Seen::default(),
+            resets: 0,
+            silences: 0,
+            booted: false,
+            look_at: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn start(&mut self, _now: Time) {
+        self.stage = Stage::Inspecting;
+        self.look();
+    }
+
+    pub(crate) fn handle_answer(&mut self, ask: &Ask, answer: &Answer, now: Time) {
+        if self.stage == Stage::Done {
+            return;
+        }
+        match ask {
+            Ask::Read(path) => self.read_answered(*path, answer, now),
+            Ask::Observe(path) => self.handle_notification(*path, answer, now),
+            Ask::Write(..) | Ask::Package(_) if self.stage == Stage::Resetting => {
+                self.reset_answered(answer, now);
+            }
+            Ask::Write(..) | Ask::Package(_) => self.transfer_answered(answer, now),
+            Ask::Execute(..) => self.install_answered(answer, now),
+        }
+    }
+
+    pub(crate) fn handle_notification(&mut self, _path: Path, answer: &Answer, now: Time) {
+        self.seen.take(values(answer));
+        match (self.stage, self.seen.state) {
+            (Stage::Transferring, Some(State::Downloaded)) => self.confirm(),
+            // Idle while transferring or installing means that it ended: the result says how.
+            (Stage::Transferring | Stage::Installing, Some(State::Idle)) => self.look(),
+            (Stage::Installing, Some(State::Downloaded)) => self.look(),
+            (Stage::Transferring, Some(State::Updating)) => self.claim(now),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn handle_registered(&mut self, now: Time) {
+        // A registration may follow a boot: what was seen before it proves nothing any more.
+        self.seen = Seen::default();
+        match self.stage {
+            Stage::Done | Stage::Intending(_) => {}
+            Stage::Installing | Stage::ReadingBack => {
+                self.put(Progress::Returned);
+                self.stage = Stage::ReadingBack;
+                self.look();
+            }
+            Stage::Inspecting | Stage::Transferring | Stage::Confirming | Stage::Resetting => {
+                self.look();
+                if self.stage == Stage::Transferring {
+                    self.booted = true;
+                    self.outputs.push_back(Output::Ask(Ask::Observe(firmware::STATE)));
+                }
+            }
+        }
+        self.look_at = Some(now + self.pace.transfer);
+    }
+
+    pub(crate) fn handle_contact(&mut self, now: Time) {
+        if self.look_at.is_some() {
+            self.look_at = Some(now);
+        }
+    }
+
+    pub(crate) fn handle_committed(&mut self, step: Step, now: Time) {
+        if self.stage != Stage::Intending(step) {
+            return;
+        }
+        match step {
+            Step::Reset => {
+                self.stage = Stage::Resetting;
+                // A device without pull has no package URI to empty.
+                let ask = if self.seen.delivery == Some(Delivery::Push) {
+                    Ask::Write(firmware::PACKAGE, empty_package())
+                } else {
+                    Ask::Write(firmware::PACKAGE_URI, Value::String(String::new()))
+                };
+                self.outputs.push_back(Output::Ask(ask));
+            }
+            Step::Transfer => self.send_transfer(now),
+            Step::Install => {
+                self.stage = Stage::Installing;
+                self.look_at = Some(now + self.pace.install);
+                self.outputs.push_back(Output::Ask(Ask::Execute(firmware::UPDATE, String::new())));
+            }
+            Step::Configure => {}
+        }
+        self.standing.intents.insert(step);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = Some(now + self.interval());
+            self.look();
+        }
+    }
+
+    pub(crate) fn probe(&mut self, _now: Time) {
+        if self.stage != Stage::Done {
+            self.look();
+        }
+    }
+
+    pub(crate) const fn poll_timeout(&self) -> Option<Time> {
+        self.look_at
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) const fn has_touched_device(&self) -> bool {
+        !matches!(self.stage, Stage::Inspecting | Stage::Intending(Step::Transfer | Step::Reset))
+            || self.resets > 0
+    }
+
+    const fn interval(&self) -> std::time::Duration {
+        match self.stage {
+            Stage::Installing => self.pace.install,
+            _ => self.pace.transfer,
+        }
+    }
+
+    fn put(&mut self, progress: Progress) {
+        self.outputs.push_back(Output::Progress(progress));
+    }
+
+    fn look(&mut self) {
+        self.seen.version = None;
+        self.seen.object_read = false;
+        self.outputs.push_back(Output::Ask(Ask::Read(firmware::RUNNING_VERSION)));
+        self.outputs.push_back(Output::Ask(Ask::Read(firmware::INSTANCE)));
+    }
+
+    fn intend(&mut self, step: Step) {
+        self.stage = Stage::Intending(step);
+        self.put(Progress::Sent);
+        self.outputs.push_back(Output::Intend(step));
+    }
+
+    fn fail(&mut self, kind: FaultKind, detail: impl Into<String>) {
+        self.put(Progress::Failed(Fault { kind, detail: detail.into() }));
+        self.stage = Stage::Done;
+        self.look_at = None;
+    }
+
+    fn read_answered(&mut self, path: Path, answer: &Answer, now: Time) {
+        match answer {
+            Answer::Values(leaves) => {
+                self.silences = 0;
+                self.seen.take(leaves);
+                self.seen.object_read |= path == firmware::INSTANCE;
+            }
+            Answer::Refused(code) if path == firmware::INSTANCE => {
+                return self.fail(
+                    FaultKind::Rejected,
+                    format!("no readable Firmware Update object: {code}"),
+                );
+            }
+            Answer::Refused(_) | Answer::Done => {}
+            Answer::Garbled(_) | Answer::Silence => return self.unread(path, now),
+        }
+        if self.seen.object_read {
+            self.judge(now);
+        }
+    }
+
+    /// A read that brought nothing. Only before any change is that a fault of its own.
+    fn unread(&mut self, path: Path, now: Time) {
+        if path != firmware::INSTANCE {
+            return;
+        }
+        self.silences += 1;
+        if self.stage == Stage::Inspecting && self.silences >= SILENCES_MAX {
+            return self.fail(FaultKind::NoAnswer, "did not answer the first read");
+        }
+        self.look_at = Some(now + self.interval());
+    }
+
+    /// Decides by what a complete look saw.
+    fn judge(&mut self, now: Time) {
+        match self.stage {
+            Stage::Inspecting | Stage::Resetting => self.judge_first_look(now),
+            Stage::Transferring => self.judge_transfer(now),
+            Stage::Confirming => self.judge_confirmation(now),
+            Stage::Installing => self.judge_installation(now),
+            Stage::ReadingBack => self.report(now),
+            Stage::Intending(_) | Stage::Done => {}
+        }
+    }
+
+    fn judge_first_look(&mut self, now: Time) {
+        let told_to_install = self.standing.intents.contains(&Step::Install);
+        let ours = self.standing.intents.contains(&Step::Transfer);
+        if self.seen.version.as_ref() == Some(&self.goal.version) {
+            if told_to_install {
+                self.put(Progress::Claimed);
+                self.put(Progress::Returned);
+                self.stage = Stage::ReadingBack;
+                return self.report(now);
+            }
+            self.put(Progress::Unchanged);
+            self.stage = Stage::Done;
+            self.look_at = None;
+            return;
+        }
+        match self.seen.state.unwrap_or_default() {
+            State::Updating if told_to_install => self.claim(now),
+            // Somebody else's installation: wait for its end; the stall deadline bounds it.
+            State::Updating => self.look_at = Some(now + self.pace.transfer),
+            State::Downloaded if ours => self.confirm(),
+            State::Downloading if ours => {
+                self.stage = Stage::Transferring;
+                self.put(Progress::Accepted);
+                self.outputs.push_back(Output::Ask(Ask::Observe(firmware::STATE)));
+                self.look_at = Some(now + self.pace.transfer);
+            }
+            State::Downloaded | State::Downloading => self.reset(),
+            State::Idle if told_to_install && self.seen.failure().is_some() => {
+                self.fail_by_result(FaultKind::UpdateFailed);
+            }
+            State::Idle if self.chooses_pull().is_none() => self.fail(
+                FaultKind::UnsupportedProtocol,
+                format!(
+                    "the manifest wants {:?}, which the device does not do",
+                    self.goal.delivery
+                ),
+            ),
+            State::Idle => self.intend(Step::Transfer),
+        }
+    }
+
+    fn judge_transfer(&mut self, now: Time) {
+        self.look_at = Some(now + self.pace.transfer);
+        match self.seen.state.unwrap_or_default() {
+            State::Downloaded => self.confirm(),
+            State::Updating => self.claim(now),
+            State::Downloading => {}
+            State::Idle if self.seen.version.as_ref() == Some(&self.goal.version) => {
+                // Some devices install by themselves as soon as the image is there.
+                self.claim(now);
+                self.stage = Stage::ReadingBack;
+                self.report(now);
+            }
+            // Idle without a result may be just before the start; after a boot it is the end.
+            State::Idle if self.seen.failure().is_some() || self.booted => {
+                self.fail_by_result(FaultKind::ConnectionLost);
+            }
+            State::Idle => {}
+        }
+    }
+
+    /// I2: Update is sent only if the last read shows Downloaded and another version.
+    fn judge_confirmation(&mut self, now: Time) {
+        match self.seen.state.unwrap_or_default() {
+            State::Downloaded => self.intend(Step::Install),
+            _ => {
+                self.stage = Stage::Transferring;
+                self.judge_transfer(now);
+            }
+        }
+    }
+
+    fn judge_installation(&mut self, now: Time) {
+        self.look_at = Some(now + self.pace.install);
+        match (self.seen.state.unwrap_or_default(), self.seen.failure()) {
+            (State::Updating | State::Downloading, _) => {}
+            (State::Downloaded | State::Idle, Some(_)) => {
+                self.fail_by_result(FaultKind::UpdateFailed)
+            }
+            // Still Downloaded without a result: Update has not begun, or never arrived.
+            (State::Downloaded, None) => {}
+            (State::Idle, None) => {
+                self.stage = Stage::ReadingBack;
+                self.report(now);
+            }
+        }
+    }
+
+    fn report(&mut self, now: Time) {
+        if matches!(self.seen.state, Some(State::Updating)) {
+            self.stage = Stage::Installing;
+            self.look_at = Some(now + self.pace.transfer);
+            return;
+        }
+        let claims_success = match self.seen.result {
+            Some(UpdateResult::Success) => Some(true),
+            Some(result) if result.is_failure() => Some(false),
+            _ => None,
+        };
+        self.put(Progress::Reported { version: self.seen.version.clone(), claims_success });
+        // Enforcement may wait for more: a soak time, a guard, a result that comes late.
+        self.look_at = Some(now + self.pace.transfer);
+    }
+
+    fn confirm(&mut self) {
+        self.stage = Stage::Confirming;
+        self.put(Progress::Transferred);
+        self.look();
+    }
+
+    fn claim(&mut self, now: Time) {
+        self.stage = Stage::Installing;
+        self.put(Progress::Claimed);
+        self.look_at = Some(now + self.pace.install);
+    }
+
+    fn reset(&mut self) {
+        if self.resets >= RESETS_MAX {
+            return self.fail(FaultKind::Rejected, "keeps an image of somebody else");
+        }
+        self.resets += 1;
+        self.intend(Step::Reset);
+    }
+
+    fn send_transfer(&mut self, now: Time) {
+        // Agreed on before the intent; a device that changed its mind since refuses by itself.
+        let pull = self.chooses_pull().unwrap_or(true);
+        self.stage = Stage::Transferring;
+        self.booted = false;
+        self.outputs.push_back(Output::Ask(Ask::Observe(firmware::STATE)));
+        self.outputs.push_back(Output::Ask(if pull {
+            Ask::Write(firmware::PACKAGE_URI, Value::String(self.uri.clone()))
+        } else {
+            Ask::Package(self.goal.sha256)
+        }));
+        self.look_at = Some(now + self.pace.transfer);
+    }
+
+    /// Whether to pull; none when manifest and device cannot agree.
+    fn chooses_pull(&self) -> Option<bool> {
+        let device = self.seen.delivery.unwrap_or(Delivery::Both);
+        match self.goal.delivery {
+            model::Delivery::Auto => Some(device.allows_pull()),
+            model::Delivery::Pull => device.allows_pull().then_some(true),
+            model::Delivery::Push => device.allows_push().then_some(false),
+        }
+    }
+
+    fn reset_answered(&mut self, answer: &Answer, now: Time) {
+        match answer {
+            Answer::Refused(code) => {
+                self.fail(FaultKind::Rejected, format!("refused to drop an old image: {code}"));
+            }
+            _ => {
+                self.look_at = Some(now + self.pace.transfer);
+                self.look();
+            }
+        }
+    }
+
+    fn transfer_answered(&mut self, answer: &Answer, now: Time) {
+        match answer {
+            Answer::Done | Answer::Values(_) => {
+                self.put(Progress::Accepted);
+                // A pushed image is complete with the answer; notifications may be slow or absent.
+                self.look_at = Some(now + self.pace.transfer);
+                if !self.chooses_pull().unwrap_or(true) {
+                    self.look();
+                }
+            }
+            Answer::Refused(code) => {
+                let kind = match *code {
+                    coap::Code::REQUEST_ENTITY_TOO_LARGE => FaultKind::NotEnoughStorage,
+                    coap::Code::UNSUPPORTED_CONTENT_FORMAT | coap::Code::NOT_ACCEPTABLE => {
+                        FaultKind::UnsupportedType
+                    }
+                    _ => FaultKind::Rejected,
+                };
+                self.fail(kind, format!("answered {code} to the transfer"));
+            }
+            // It may have acted: look instead of repeating.
+            Answer::Garbled(_) | Answer::Silence => self.look_at = Some(now + self.pace.transfer),
+        }
+    }
+
+    fn install_answered(&mut self, answer: &Answer, now: Time) {
+        if self.stage != Stage::Installing {
+            return;
+        }
+        if let Answer::Refused(_) = answer {
+            return self.look();
+        }
+        // Silence too: it may be installing already. The deadline of the confirmation decides.
+        self.claim(now);
+    }
+
+    fn fail_by_result(&mut self, otherwise: FaultKind) {
+        match self.seen.failure() {
+            Some(result) => self.fail(fault_kind(result, otherwise), format!("result {result}")),
+            None => self.fail(otherwise, "went back to idle without a result"),
+        }
+    }
+}
+
+impl Seen {
+    fn take(&mut self, leaves: &[Leaf]) {
+        for leaf in leaves {
+            let number = leaf.value.as_integer();
+            match leaf.path {
+                firmware::RUNNING_VERSION => self.version = leaf.value.as_text().map(Version::new),
+                firmware::STATE => self.state = number.and_then(State::from_number),
+                firmware::RESULT => self.result = number.and_then(UpdateResult::from_number),
+                firmware::DELIVERY_METHOD => self.delivery = number.and_then(Delivery::from_number),
+                _ => {}
+            }
+        }
+    }
+
+    fn failure(&self) -> Option<UpdateResult> {
+        self.result.filter(|result| result.is_failure())
+    }
+}
+
+/// The fault an Update Result stands for (E.6).
+const fn fault_kind(result: UpdateResult, otherwise: FaultKind) -> FaultKind {
+    match result {
+        UpdateResult::NotEnoughFlash => FaultKind::NotEnoughStorage,
+        UpdateResult::OutOfRam => FaultKind::OutOfMemory,
+        UpdateResult::ConnectionLost => FaultKind::ConnectionLost,
+        UpdateResult::IntegrityFailure => FaultKind::Integrity,
+        UpdateResult::UnsupportedType => FaultKind::UnsupportedType,
+        UpdateResult::InvalidUri => FaultKind::InvalidAddress,
+        UpdateResult::UpdateFailed => FaultKind::UpdateFailed,
+        UpdateResult::UnsupportedProtocol => FaultKind::UnsupportedProtocol,
+        UpdateResult::Initial
+        | UpdateResult::Success
+        | UpdateResult::Cancelled
+        | UpdateResult::Deferred => otherwise,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use lwm2m::firmware::OBJECT;
+use model::Sha256;
+
+use super::*;
+
+/// A device as a table: it answers asks from its values and changes them as object 5 would.
+struct Device {
+    version: &'static str,
+    state: State,
+    result: UpdateResult,
+    delivery: Delivery,
+    /// What the installation brings: the version after the boot and the result.
+    after: (&'static str, UpdateResult),
+    /// Asks seen that change the device.
+    changes: Vec<String>,
+    refuse_update: bool,
+    silent: bool,
+}
+
+impl Device {
+    fn new() -> Self {
+        Self {
+            version: "1.0.0",
+            state: State::Idle,
+            result: UpdateResult::Initial,
+            delivery: Delivery::Both,
+            after: ("1.1.0", UpdateResult::Success),
+            changes: Vec::new(),
+            refuse_update: false,
+            silent: false,
+        }
+    }
+
+    fn answer(&mut self, ask: &Ask) -> Answer {
+        if self.silent {
+            return Answer::Silence;
+        }
+        match ask {
+            Ask::Read(path) if *path == firmware::RUNNING_VERSION => {
+                Answer::Values(vec![Leaf::new(*path, Value::String(self.version.to_owned()))])
+            }
+            Ask::Read(_) => Answer::Values(vec![
+                Leaf::new(firmware::STATE, self.state.into()),
+                Leaf::new(firmware::RESULT, Value::Integer(self.result.number())),
+                Leaf::new(firmware::DELIVERY_METHOD, Value::Integer(self.delivery.number())),
+            ]),
+            Ask::Observe(path) => Answer::Values(vec![Leaf::new(*path, self.state.into())]),
+            Ask::Write(path, value) => {
+                let empty = value.as_text() == Some("") || *path == firmware::PACKAGE;
+                self.changes.push(if empty { "reset".to_owned() } else { format!("uri {path}") });
+                self.state = if empty { State::Idle } else { State::Downloading };
+                Answer::Done
+            }
+            Ask::Package(_) => {
+                self.changes.push("package".to_owned());
+                self.state = State::Downloaded;
+                Answer::Done
+            }
+            Ask::Execute(..) if self.refuse_update => {
+                Answer::Refused(coap::Code::METHOD_NOT_ALLOWED)
+            }
+            Ask::Execute(..) => {
+                self.changes.push("update".to_owned());
+                self.state = State::Updating;
+                Answer::Done
+            }
+        }
+    }
+}
+
+fn goal(delivery: model::Delivery) -> FirmwareChange {
+    FirmwareChange {
+        version: Version::new("1.1.0"),
+        sha256: Sha256([7; 32]),
+        size: 20_000,
+        delivery,
+    }
+}
+
+fn at(secs: u64) -> Time {
+    Time::from_secs(1_000 + secs)
+}
+
+/// Drains the outputs, commits every intent at once, and returns the progress told.
+fn settle(update: &mut FirmwareUpdate, device: &mut Device, now: Time) -> Vec<Progress> {
+    let mut told = Vec::new();
+    while let Some(output) = update.poll_output() {
+        match output {
+            Output::Ask(ask) => {
+                let answer = device.answer(&ask);
+                update.handle_answer(&ask, &answer, now);
+            }
+            Output::Intend(step) => update.handle_committed(step, now),
+            Output::Progress(progress) => told.push(progress),
+        }
+    }
+    told
+}
+
+fn notify_state(update: &mut FirmwareUpdate, device: &Device, now: Time) {
+    let leaf = Leaf::new(firmware::STATE, device.state.into());
+    update.handle_notification(firmware::STATE, &Answer::Values(vec![leaf]), now);
+}
+
+fn kinds(progress: &[Progress]) -> Vec<String> {
+    progress
+        .iter()
+        .map(|progress| match progress {
+            Progress::Failed(fault) => format!("failed {}", fault.kind.as_str()),
+            Progress::Reported { version, claims_success } => {
+                format!(
+                    "reported {} {claims_success:?}",
+                    version.as_ref().map_or("-", |v| v.as_str())
+                )
+            }
+            other => format!("{other:?}").split(' ').next().unwrap_or_default().to_lowercase(),
+        })
+        .collect()
+}
+
+/// Runs one whole update and returns what was told.
+fn run(device: &mut Device, delivery: model::Delivery, intents: &[Step]) -> Vec<String> {
+    let standing = Standing { intents: intents.iter().copied().collect::<BTreeSet<_>>() };
+    let mut update =
+        FirmwareUpdate::new(goal(delivery), "coap://h/fw/07".to_owned(), Pace::default(), standing);
+    update.start(at(0));
+    let mut told = settle(&mut update, device, at(0));
+    if device.state == State::Downloading {
+        // The transfer ends: well, or with the result the device was given.
+        device.state = if device.result.is_failure() { State::Idle } else { State::Downloaded };
+        notify_state(&mut update, device, at(5));
+        told.extend(settle(&mut update, device, at(5)));
+    }
+    if device.state == State::Updating {
+        (device.version, device.result) = device.after;
+        device.state = State::Idle;
+        update.handle_registered(at(20));
+        told.extend(settle(&mut update, device, at(20)));
+    }
+    kinds(&told)
+}
+
+#[test]
+fn a_pull_goes_through_every_stage_in_order() {
+    let mut device = Device::new();
+    let told = run(&mut device, model::Delivery::Auto, &[]);
+    let expected = [
+        "sent",
+        "accepted",
+        "transferred",
+        "sent",
+        "claimed",
+        "returned",
+        "reported 1.1.0 Some(true)",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(device.changes, [format!("uri {}", firmware::PACKAGE_URI), "update".to_owned()]);
+    assert!(OBJECT.is_prefix_of(firmware::PACKAGE_URI));
+}
+
+#[test]
+fn a_push_only_device_gets_the_package() {
+    let mut device = Device { delivery: Delivery::Push, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &[]);
+    assert_eq!(device.changes, ["package", "update"]);
+    assert_eq!(told.last().unwrap(), "reported 1.1.0 Some(true)");
+    let mut device = Device { delivery: Delivery::Push, ..Device::new() };
+    assert_eq!(
+        run(&mut device, model::Delivery::Pull, &[]).last().unwrap(),
+        "failed protocol unsupported"
+    );
+    assert!(device.changes.is_empty(), "nothing may be sent");
+}
+
+#[test]
+fn a_device_that_has_the_version_is_left_alone() {
+    let mut device = Device { version: "1.1.0", ..Device::new() };
+    assert_eq!(run(&mut device, model::Delivery::Auto, &[]), ["unchanged"]);
+    assert!(device.changes.is_empty());
+}
+
+#[test]
+fn a_silent_device_was_not_touched() {
+    let mut device = Device { silent: true, ..Device::new() };
+    let mut update = FirmwareUpdate::new(
+        goal(model::Delivery::Auto),
+        String::new(),
+        Pace::default(),
+        Standing::default(),
+    );
+    update.start(at(0));
+    let mut told = settle(&mut update, &mut device, at(0));
+    update.handle_timeout(update.poll_timeout().unwrap());
+    told.extend(settle(&mut update, &mut device, at(10)));
+    assert_eq!(kinds(&told), ["failed no answer"]);
+    assert!(!update.has_touched_device() || device.changes.is_empty());
+}
+
+/// LwM2M 1.1 core E.6: what a download result means for the attempt.
+#[test]
+fn results_become_faults() {
+    for (result, fault) in [
+        (UpdateResult::NotEnoughFlash, "failed not enough storage"),
+        (UpdateResult::OutOfRam, "failed out of memory"),
+        (UpdateResult::ConnectionLost, "failed connection lost"),
+        (UpdateResult::IntegrityFailure, "failed image damaged"),
+        (UpdateResult::UnsupportedType, "failed image type unsupported"),
+        (UpdateResult::InvalidUri, "failed address unusable"),
+        (UpdateResult::UnsupportedProtocol, "failed protocol unsupported"),
+    ] {
+        let mut device = Device { result, ..Device::new() };
+        let told = run(&mut device, model::Delivery::Pull, &[]);
+        assert_eq!(told.last().unwrap(), fault);
+    }
+}
+
+#[test]
+fn a_failed_installation_is_reported_as_such() {
+    let mut device = Device { after: ("1.0.0", UpdateResult::UpdateFailed), ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &[]);
+    assert_eq!(told.last().unwrap(), "reported 1.0.0 Some(false)");
+}
+
+#[test]
+fn a_foreign_image_is_reset_before_the_transfer() {
+    let mut device = Device { state: State::Downloaded, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &[]);
+    assert_eq!(device.changes[0], "reset");
+    assert_eq!(told.last().unwrap(), "reported 1.1.0 Some(true)");
+}
+
+/// I2: after a crash with an intent and no result the first thing sent is a read, and Update is
+/// repeated only when the device still shows Downloaded.
+#[test]
+fn a_restart_reads_back_before_it_acts() {
+    let installed = [Step::Transfer, Step::Install];
+    let mut device = Device { version: "1.1.0", result: UpdateResult::Success, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &installed);
+    assert_eq!(told, ["claimed", "returned", "reported 1.1.0 Some(true)"]);
+    assert!(device.changes.is_empty(), "no second flash");
+
+    let mut device = Device { state: State::Updating, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &installed);
+    assert_eq!(told, ["claimed", "returned", "reported 1.1.0 Some(true)"]);
+    assert!(device.changes.is_empty(), "no second flash");
+
+    let mut device = Device { state: State::Downloaded, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &installed);
+    assert_eq!(device.changes, ["update"]);
+    assert_eq!(told.last().unwrap(), "reported 1.1.0 Some(true)");
+
+    let mut device = Device { state: State::Downloading, ..Device::new() };
+    let told = run(&mut device, model::Delivery::Auto, &[Step::Transfer]);
+    assert_eq!(device.changes, ["update"]);
+    assert_eq!(told.last().unwrap(), "reported 1.1.0 Some(true)");
+}
+
+#[test]
+fn silence_after_update_counts_as_claimed_and_is_not_repeated() {
+    let mut device = Device::new();
+    let mut update = FirmwareUpdate::new(
+        goal(model::Delivery::Auto),
+        String::new(),
+        Pace::default(),
+        Standing::default(),
+    );
+    update.start(at(0));
+    settle(&mut update, &mut device, at(0));
+    device.state = State::Downloaded;
+    notify_state(&mut update, &device, at(5));
+    let mut told = Vec::new();
+    while let Some(output) = update.poll_output() {
+        match output {
+            Output::Ask(ask @ Ask::Execute(..)) => {
+                update.handle_answer(&ask, &Answer::Silence, at(6));
+            }
+            Output::Ask(ask) => {
+                let answer = device.answer(&ask);
+                update.handle_answer(&ask, &answer, at(5));
+            }
+            Output::Intend(step) => update.handle_committed(step, at(5)),
+            Output::Progress(progress) => told.push(progress),
+        }
+    }
+    assert_eq!(kinds(&told), ["transferred", "sent", "claimed"]);
+    let deadline = update.poll_timeout().unwrap();
+    assert_eq!(deadline.since(at(6)), Duration::from_secs(30));
+}
