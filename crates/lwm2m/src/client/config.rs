@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::{ContentFormat, Definitions};
+use crate::{ContentFormat, Definitions, LwM2mVersion};
 
 /// Settings of a [`Client`](super::Client); start from [`ClientConfig::new`] and change fields.
 #[derive(Clone, Debug)]
@@ -14,6 +14,9 @@ pub struct ClientConfig {
     pub endpoint: String,
     /// Address of the LwM2M server. Requests from any other address are answered 4.01.
     pub server: SocketAddr,
+    /// Version of LwM2M announced by the registration; 1.1 unless the server knows 1.0 alone, as
+    /// old ones do that refuse any other. With 1.0 the firmware object has no Cancel.
+    pub version: LwM2mVersion,
     /// Path of the registration resource at the server, `rd` unless the server says otherwise.
     pub registration_path: String,
     /// Registration lifetime in seconds; 0 stands for a registration that never expires.
@@ -59,6 +62,7 @@ impl ClientConfig {
         Self {
             endpoint: endpoint.to_owned(),
             server,
+            version: LwM2mVersion::V1_1,
             registration_path: "rd".to_owned(),
             lifetime_s: 86_400,
             queue_mode: false,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use coap::{Code, Failure, Request, RequestId, Response};
+use coap::{Code, Failure, OptionNumber, Request, RequestId, Response};
 
 use super::{Client, Event};
-use crate::{ContentFormat, Path};
+use crate::{ContentFormat, LwM2mVersion, Path};
 
 /// Where the registration stands, in protocol order.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ pub(super) enum Lifecycle {
 /// A registration the server has confirmed.
 #[derive(Debug)]
 pub(super) struct Registered {
-    location: Box<str>,
+    /// Segments of the path; some servers end it with an empty one, which has to be sent back.
+    location: Box<[Box<str>]>,
     /// Lifetime the server knows.
     lifetime_s: u32,
     /// When the next Update is due; never with a lifetime of 0.
@@ -116,17 +117,19 @@ impl Client {
         }
     }
 
-    /// Sends Register. The queries are those of LwM2M 1.1: binding `U`, and queue mode as a `Q`
-    /// of its own (6.2.1).
+    /// Sends Register. Queue mode is a `Q` of its own in LwM2M 1.1 (6.2.1) and a part of the
+    /// binding in 1.0.
     pub(super) fn register(&mut self, failures: u32, now: Duration) {
         let lifetime_s = self.lifetime_s();
+        let (queue_mode, version) = (self.config.queue_mode, self.config.version);
+        let in_binding = queue_mode && version == LwM2mVersion::V1_0;
         let mut request = Request::post(&self.config.registration_path)
             .content_format(ContentFormat::LINK.0)
-            .query("lwm2m=1.1")
+            .query(&format!("lwm2m={version}"))
             .query(&format!("ep={}", self.config.endpoint))
-            .query("b=U")
+            .query(if in_binding { "b=UQ" } else { "b=U" })
             .query(&format!("lt={lifetime_s}"));
-        if self.config.queue_mode {
+        if queue_mode && !in_binding {
             request = request.query("Q");
         }
         let request = request.payload(self.registration_links());
@@ -148,7 +151,7 @@ impl Client {
             return;
         }
         // An Update says only what changed (6.2.2).
-        let mut request = Request::post(&registered.location);
+        let mut request = at_location(Code::POST, &registered.location);
         if lifetime_s != registered.lifetime_s {
             request = request.query(&format!("lt={lifetime_s}"));
         }
@@ -171,7 +174,7 @@ impl Client {
                 if let Some(update) = registered.update {
                     self.coap.cancel(update.request, now);
                 }
-                let request = Request::delete(&registered.location);
+                let request = at_location(Code::DELETE, &registered.location);
                 match self.coap.request(self.config.server, request, now) {
                     Ok(request) => self.lifecycle = Lifecycle::Leaving { request, back_at },
                     Err(_) => self.left(back_at, now),
@@ -199,7 +202,7 @@ impl Client {
         match &self.lifecycle {
             Lifecycle::Registering { request, failures, lifetime_s } if *request == id => {
                 let (failures, lifetime_s) = (*failures, *lifetime_s);
-                let location = location(response);
+                let location: Box<[Box<str>]> = response.location_path().map(Box::from).collect();
                 if response.code == Code::CREATED && !location.is_empty() {
                     self.registered(location, lifetime_s, now);
                 } else {
@@ -257,9 +260,10 @@ impl Client {
         true
     }
 
-    fn registered(&mut self, location: String, lifetime_s: u32, now: Duration) {
+    fn registered(&mut self, location: Box<[Box<str>]>, lifetime_s: u32, now: Duration) {
+        let shown = location.iter().fold(String::new(), |path, segment| path + "/" + segment);
         self.lifecycle = Lifecycle::Registered(Registered {
-            location: location.as_str().into(),
+            location,
             lifetime_s,
             update_at: self.next_update(lifetime_s, now),
             update: None,
@@ -268,7 +272,7 @@ impl Client {
         // A server that accepts a registration starts without observations (6.2.1).
         self.end_observations();
         self.contact(now);
-        self.events.push_back(Event::Registered { location });
+        self.events.push_back(Event::Registered { location: shown });
         if self.links_stale {
             self.update(now);
         }
@@ -321,7 +325,7 @@ impl Client {
     }
 
     fn registration_links(&self) -> String {
-        let links = self.objects.links();
+        let links = self.objects.links(self.config.version);
         match self.config.preferred_format {
             None => links,
             Some(format) if links.is_empty() => format!("</>;rt=\"oma.lwm2m\";ct={}", format.0),
@@ -336,8 +340,10 @@ impl Client {
     }
 }
 
-fn location(response: &Response) -> String {
-    response.location_path().fold(String::new(), |path, segment| path + "/" + segment)
+fn at_location(method: Code, location: &[Box<str>]) -> Request {
+    location.iter().fold(Request::new(method), |request, segment| {
+        request.option(OptionNumber::URI_PATH, segment.as_bytes())
+    })
 }
 
 /// MAX_TRANSMIT_WAIT (RFC 7252, 4.8.2).

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use super::attributes::AttributeTable;
-use crate::{Leaf, ObjectVersion, Operations, Path, Value, ValueKind};
+use crate::{Leaf, LwM2mVersion, ObjectVersion, Operations, Path, Value, ValueKind};
 
 /// The objects of one device, as its servers see them.
 ///
@@ -205,15 +205,17 @@ impl ObjectTree {
     }
 
     /// Writes the links of a registration (LwM2M Core 1.1, 6.2.1): instances, and objects that
-    /// have no instance or another version than 1.0.
+    /// have no instance or another version than 1.0. LwM2M 1.0 wrote the version in quotes.
     ///
     /// The Security object is never listed.
     #[must_use]
-    pub fn links(&self) -> String {
+    pub fn links(&self, lwm2m: LwM2mVersion) -> String {
+        let quote = if lwm2m == LwM2mVersion::V1_0 { "\"" } else { "" };
         let mut links = String::new();
         for object in self.objects.iter().filter(|object| object.id != SECURITY) {
             if object.version != ObjectVersion::default() {
-                separate(&mut links, format_args!("</{}>;ver={}", object.id, object.version));
+                let version = format_args!("</{}>;ver={quote}{}{quote}", object.id, object.version);
+                separate(&mut links, version);
             } else if object.instances.is_empty() {
                 separate(&mut links, format_args!("</{}>", object.id));
             }
@@ -414,6 +416,22 @@ impl ObjectTree {
             }
         }
         Ok(links)
+    }
+
+    /// Gives back the room that building the tree left over.
+    pub(crate) fn shrink(&mut self) {
+        self.objects.shrink_to_fit();
+        for object in &mut self.objects {
+            object.instances.shrink_to_fit();
+            for instance in &mut object.instances {
+                instance.resources.shrink_to_fit();
+                for resource in &mut instance.resources {
+                    if let Content::Multiple(_, values) = &mut resource.content {
+                        values.shrink_to_fit();
+                    }
+                }
+            }
+        }
     }
 
     fn put(&mut self, path: Path, operations: Operations, content: Content) -> &mut Self {

@@ -9,7 +9,7 @@ use super::firmware::{FirmwareEffect, FirmwareObject, FirmwareRefusal, ImageId};
 use super::uri::{CoapUri, UriError};
 use super::{Client, DownloadFailure, Event, ObjectTree};
 use crate::firmware::{self, Protocol, UpdateResult};
-use crate::{Leaf, ObjectVersion, Operations, Path, Value, ValueKind};
+use crate::{Leaf, LwM2mVersion, ObjectVersion, Operations, Path, Value, ValueKind};
 
 /// A GET on its way.
 #[derive(Clone, Copy, Debug)]
@@ -242,12 +242,14 @@ impl Client {
     }
 }
 
-/// Puts the resources of object 5 into a tree (LwM2M Core 1.1, E.6; Cancel since version 1.1).
-pub(super) fn furnish(objects: &mut ObjectTree, firmware: &FirmwareObject) {
+/// Puts the resources of object 5 into a tree (LwM2M Core 1.1, E.6).
+///
+/// Its version 1.1 adds Cancel; with LwM2M 1.0 it stays at 1.0, whose servers may not even read a
+/// list of objects that has versions.
+pub(super) fn furnish(objects: &mut ObjectTree, firmware: &FirmwareObject, lwm2m: LwM2mVersion) {
     let text = |text: &str| Value::String(text.to_owned());
     let coap = vec![(0, Value::from(Protocol::Coap))];
     objects
-        .object(5, ObjectVersion::new(1, 1))
         .single(firmware::PACKAGE, Operations::Write, Value::Opaque(Bytes::new()))
         .single(firmware::PACKAGE_URI, Operations::ReadWrite, text(firmware.uri()))
         .executable(firmware::UPDATE)
@@ -256,8 +258,10 @@ pub(super) fn furnish(objects: &mut ObjectTree, firmware: &FirmwareObject) {
         .single(firmware::NAME, Operations::Read, text(firmware.name()))
         .single(firmware::VERSION, Operations::Read, text(firmware.version()))
         .multiple(firmware::PROTOCOLS, Operations::Read, ValueKind::Integer, coap)
-        .single(firmware::DELIVERY_METHOD, Operations::Read, firmware.delivery().into())
-        .executable(firmware::CANCEL);
+        .single(firmware::DELIVERY_METHOD, Operations::Read, firmware.delivery().into());
+    if lwm2m != LwM2mVersion::V1_0 {
+        objects.object(5, ObjectVersion::new(1, 1)).executable(firmware::CANCEL);
+    }
 }
 
 fn code(refusal: FirmwareRefusal) -> Code {

@@ -4,6 +4,7 @@ use coap::Code;
 
 use super::super::tree::TreeError;
 use super::*;
+use crate::LwM2mVersion;
 
 const LINKS: &str = "</1/0>,</2>,</3/0>,</3303/0>,</3306>;ver=1.1,</3306/0>,</5>;ver=1.1,</5/0>,\
                      </9999/0>";
@@ -56,6 +57,33 @@ fn announces_queue_mode_and_a_preferred_format() {
     let register = format!("0.02 /rd?lwm2m=1.1&ep=dev-1&b=U&lt=0&Q [40] {links}");
     // A lifetime of 0 never ends, so it needs no Update.
     assert_eq!(pair.received, [register]);
+}
+
+/// LwM2M Core 1.0, 5.3.1: queue mode is part of the binding, versions of objects are quoted.
+#[test]
+fn speaks_to_servers_of_1_0() {
+    let config = ClientConfig { version: LwM2mVersion::V1_0, queue_mode: true, ..config() };
+    let mut objects = ObjectTree::new();
+    objects.object(3306, ObjectVersion::new(1, 1));
+    let mut pair = Pair::new(Client::new(config, objects, None, 1).unwrap());
+    pair.client.start(pair.now);
+    pair.run(1);
+    let links = "</1/0>,</3306>;ver=\"1.1\"";
+    let register = format!("0.02 /rd?lwm2m=1.0&ep=dev-1&b=UQ&lt=300 [40] {links}");
+    assert_eq!(pair.received, [register]);
+}
+
+/// Some servers give a path with an empty segment at its end; it is sent back as it came.
+#[test]
+fn the_location_is_taken_as_it_is() {
+    let mut pair = Pair::new(client(config(), objects()));
+    pair.script.location = &["reg", "1", ""];
+    pair.start();
+    pair.client.update_registration(pair.now);
+    pair.run(1);
+    pair.client.stop(pair.now);
+    pair.run(1);
+    assert_eq!(pair.received, ["0.02 /reg/1/", "0.04 /reg/1/"]);
 }
 
 /// LwM2M Core 1.1, 6.2.2: a server that does not know the registration is registered with again.

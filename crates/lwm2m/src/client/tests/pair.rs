@@ -22,6 +22,7 @@ pub(super) fn seconds(seconds: u64) -> Duration {
 pub(super) struct Script {
     pub(super) register: Code,
     pub(super) update: Code,
+    pub(super) location: &'static [&'static str],
     /// Neither sends nor receives.
     pub(super) silent: bool,
     pub(super) files: BTreeMap<String, Bytes>,
@@ -56,6 +57,7 @@ impl Pair {
             script: Script {
                 register: Code::CREATED,
                 update: Code::CHANGED,
+                location: &["rd", "x1"],
                 silent: false,
                 files: BTreeMap::new(),
             },
@@ -200,7 +202,7 @@ impl Pair {
         let path = request.path_string();
         match request.method {
             Code::POST if path == "/rd" && self.script.register == Code::CREATED => {
-                Response::new(Code::CREATED).location(&["rd", "x1"])
+                Response::new(Code::CREATED).location(self.script.location)
             }
             Code::POST if path == "/rd" => Response::new(self.script.register),
             Code::POST => Response::new(self.script.update),
