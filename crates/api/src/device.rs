@@ -528,7 +528,7 @@ pub struct DeviceQuery {
     pub presence: Option<Presence>,
     /// State of its software.
     pub compliance: Option<Compliance>,
-    /// Together with `reason` or `state`: an operation, e.g. `op-1`.
+    /// Together with `reason`: an operation, e.g. `op-1`.
     pub operation: Option<String>,
     /// Only devices that the operation leaves out or lets wait for this reason code.
     pub reason: Option<String>,

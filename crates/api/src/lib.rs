@@ -5,14 +5,19 @@
 //! forms, so that either can change without the other; made from `model` by `From` and `new`.
 //! Refuses to know the store, the loops and any device protocol, and serves nothing itself.
 //!
-//! Start from [`OperationDetail`] and [`Event`]; refusals are a [`Problem`].
+//! Start from [`OperationDetail`] and [`Event`]; refusals are a [`Problem`]. [`route`] names the
+//! paths, [`document`] describes them and `client::Client` (feature `client`) calls them.
 
+#[cfg(feature = "client")]
+pub mod client;
 mod device;
+mod document;
 mod event;
 mod operation;
 mod problem;
 mod reason;
 mod release;
+pub mod route;
 mod service;
 mod text;
 
@@ -23,6 +28,7 @@ pub use device::{
     PresenceCounts, ReadResponse, RegistrationView, ValueView, VersionCount, WhyQuery, WhyReport,
     WhyVerdict, WriteRequest,
 };
+pub use document::document;
 pub use event::{Event, EventKind};
 pub use operation::{
     AssignmentQuery, AssignmentView, AttemptState, ChartView, CountsView, DecisionView,
@@ -41,3 +47,6 @@ pub use text::{
     Count, DeviceRef, LIMIT_DEFAULT, LIMIT_MAX, OperationRef, Page, ReleaseRef, Share, Timestamp,
     Value, page_limit,
 };
+
+#[cfg(test)]
+mod tests;
