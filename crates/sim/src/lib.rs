@@ -1,6 +1,17 @@
-//! Virtual time, network and devices; a fleet of real UDP devices; the papers' experiments.
+//! Simulated devices, in virtual time and on real sockets.
+//!
+//! Owns the devices that Bellwether is tried out and tested with: their images, flash, battery,
+//! radio and habits; the sample fleets; a network in virtual time; and a fleet on real UDP
+//! sockets that works against any LwM2M server. A device is the LwM2M client of the crate `lwm2m`
+//! with hardware around it, so what it says of itself can be held against a server's records.
+//!
+//! Only [`fleet`] does I/O; everything else takes time and seeds as arguments and repeats itself
+//! with the same ones.
+//!
+//! Start from [`SimulatedDevice`] and [`Scenario`].
 
 mod device;
+pub mod fleet;
 mod image;
 mod network;
 mod random;
