@@ -1,6 +1,6 @@
 //! Devices as they come and go: presence, identity, values, and the answers to asks.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use coap::{Event as CoapEvent, Failure, RequestId, Response};
@@ -23,8 +23,10 @@ pub(crate) struct Live {
     pub(crate) awake_until: Option<Time>,
     /// When it is asked again who it is.
     pub(crate) identify_at: Option<Time>,
+    /// What is asked of it and not answered yet.
+    pub(crate) open: BTreeSet<RequestId>,
     /// Its running observations.
-    pub(crate) observed: BTreeMap<RequestId, Path>,
+    pub(crate) observed: BTreeSet<RequestId>,
 }
 
 impl Live {
@@ -41,7 +43,8 @@ impl Live {
             queue_mode: request.queue_mode,
             awake_until: None,
             identify_at: None,
-            observed: BTreeMap::new(),
+            open: BTreeSet::new(),
+            observed: BTreeSet::new(),
         }
     }
 }
@@ -54,13 +57,11 @@ impl Engine {
                 self.serve(exchange, peer, &request, now);
             }
             CoapEvent::Response { id, response, round_trip, .. } => {
-                if let Some(pending) = self.asks.remove(&id) {
+                if let Some(pending) = self.take_ask(id) {
                     self.responded(id, pending, &response, round_trip, now);
                 }
             }
-            CoapEvent::Notification { id, peer, response, .. } => {
-                self.notified(id, peer, &response, now);
-            }
+            CoapEvent::Notification { id, response, .. } => self.notified(id, &response, now),
             CoapEvent::Failed { id, failure, .. } => self.ask_failed(id, failure, now),
             CoapEvent::Progress { id, bytes, .. } => self.push_moved(id, bytes, now),
             CoapEvent::ObserverLost { .. } => {}
@@ -83,6 +84,9 @@ impl Engine {
         match sent {
             Some(id) => {
                 self.statistics.requests += 1;
+                if let Some(live) = self.lives.get_mut(&pending.device) {
+                    live.open.insert(id);
+                }
                 self.asks.insert(id, pending);
             }
             None => self.unsent.push_back(pending),
@@ -126,7 +130,8 @@ impl Engine {
             && matches!(answer, Answer::Values(_))
             && let Some(live) = self.lives.get_mut(&pending.device)
         {
-            live.observed.insert(id, pending.ask.path());
+            live.observed.insert(id);
+            self.observations.insert(id, (pending.device, pending.ask.path()));
         }
         self.contact(pending.device, now);
         self.handle_answer(pending, &answer, now);
@@ -147,14 +152,8 @@ impl Engine {
         })
     }
 
-    fn notified(&mut self, id: RequestId, peer: SocketAddr, response: &Response, now: Time) {
-        let found = self.lives.iter().find_map(|(device, live)| {
-            (live.peer == peer)
-                .then(|| live.observed.get(&id))
-                .flatten()
-                .map(|path| (*device, *path))
-        });
-        let Some((device, path)) = found else { return };
+    fn notified(&mut self, id: RequestId, response: &Response, now: Time) {
+        let Some((device, path)) = self.observations.get(&id).copied() else { return };
         let answer = self.answer_of(&Ask::Observe(path), response);
         self.contact(device, now);
         self.absorb(device, &answer, now);
@@ -162,8 +161,10 @@ impl Engine {
     }
 
     fn ask_failed(&mut self, id: RequestId, failure: Failure, now: Time) {
-        let Some(pending) = self.asks.remove(&id) else {
-            for live in self.lives.values_mut() {
+        let Some(pending) = self.take_ask(id) else {
+            if let Some((device, _)) = self.observations.remove(&id)
+                && let Some(live) = self.lives.get_mut(&device)
+            {
                 live.observed.remove(&id);
             }
             return;
@@ -286,21 +287,24 @@ impl Engine {
     /// Forgets how a device was reached; what was asked of it there is no longer answered.
     pub(crate) fn drop_live(&mut self, device: DeviceId, now: Time) {
         let Some(live) = self.lives.remove(&device) else { return };
-        for id in live.observed.keys() {
-            self.endpoint.cancel(*id, now.since_origin());
+        for id in live.observed {
+            self.observations.remove(&id);
+            self.endpoint.cancel(id, now.since_origin());
         }
-        let open: Vec<RequestId> = self
-            .asks
-            .iter()
-            .filter(|(_, pending)| pending.device == device)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in open {
+        for id in live.open {
             self.endpoint.cancel(id, now.since_origin());
             if let Some(Pending { purpose: Purpose::Order(token), .. }) = self.asks.remove(&id) {
                 self.events.push_back(Event::Answered { token, answer: Answer::Silence });
             }
         }
+    }
+
+    fn take_ask(&mut self, id: RequestId) -> Option<Pending> {
+        let pending = self.asks.remove(&id)?;
+        if let Some(live) = self.lives.get_mut(&pending.device) {
+            live.open.remove(&id);
+        }
+        Some(pending)
     }
 
     /// Does what is due for devices.

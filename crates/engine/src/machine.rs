@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use coap::{Endpoint, RequestId, Transmit};
 use fleet::Ask;
-use lwm2m::{Definitions, Registry};
+use lwm2m::{Definitions, Path, Registry};
 use model::{DeviceId, EndpointName, Fleet, Record, Sha256, Snapshot, Time};
 use operations::Loops;
 
@@ -32,6 +32,8 @@ pub struct Engine {
     pub(crate) loops: Loops,
     pub(crate) running: BTreeMap<DeviceId, Running>,
     pub(crate) asks: BTreeMap<RequestId, Pending>,
+    /// Whose observation it is, and of what.
+    pub(crate) observations: BTreeMap<RequestId, (DeviceId, Path)>,
     /// Asks that could not be sent; they are answered with silence in the next turn.
     pub(crate) unsent: VecDeque<Pending>,
     pub(crate) next_ask: u64,
@@ -113,6 +115,7 @@ impl Engine {
             lives: BTreeMap::new(),
             running: BTreeMap::new(),
             asks: BTreeMap::new(),
+            observations: BTreeMap::new(),
             unsent: VecDeque::new(),
             next_ask: 1,
             timers: BTreeSet::new(),
@@ -275,6 +278,12 @@ impl Engine {
         if let Some(device) = self.fleet.device(device) {
             self.outbox.record(Record::Device(Box::new(device.clone())));
         }
+    }
+
+    /// Records every device whose row is older than what is known; for an orderly stop.
+    pub fn flush(&mut self, now: Time) {
+        self.flush_at = Some(now);
+        self.flush_devices(now);
     }
 
     fn flush_devices(&mut self, now: Time) {

@@ -1,1 +1,284 @@
+//! The engine against a scripted device: a bare CoAP endpoint on the other side of a wire.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use coap::{Code, Endpoint, Event as CoapEvent, Request, Response};
+use model::{Record, Sha256, Snapshot, Time};
+
+use crate::{AskError, Config, Engine, Event};
+
+/// Engine and device in one thread; what one sends the other receives at once.
+struct Pair {
+    engine: Engine,
+    device: Endpoint,
+    now: Time,
+    /// Requests the device got, as `METHOD path`.
+    seen: Vec<String>,
+    records: Vec<Record>,
+    events: Vec<Event>,
+    version: &'static str,
+    /// Whether batches are acknowledged as durable.
+    commits: bool,
+}
+
+const SERVER: &str = "127.0.0.1:5683";
+const DEVICE: &str = "127.0.0.1:40000";
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+impl Pair {
+    fn new(snapshot: Snapshot) -> Self {
+        let now = Time::from_secs(1_000_000);
+        Self {
+            engine: Engine::new(Config::default(), snapshot, 7, now),
+            device: Endpoint::new(coap::Config::default(), 8),
+            now,
+            seen: Vec::new(),
+            records: Vec::new(),
+            events: Vec::new(),
+            version: "1.0.0",
+            commits: true,
+        }
+    }
+
+    /// Lets both talk until nobody has anything to say; returns the device's responses received.
+    fn settle(&mut self) -> Vec<Response> {
+        let mut responses = Vec::new();
+        loop {
+            let mut moved = false;
+            while let Some(transmit) = self.engine.poll_transmit() {
+                let origin = self.now.since_origin();
+                self.device.handle_datagram(address(SERVER), &transmit.datagram, origin);
+                moved = true;
+            }
+            while let Some(event) = self.device.poll_event() {
+                match event {
+                    CoapEvent::Request { exchange, request, .. } => {
+                        let response = self.answer(&request);
+                        self.device.respond(exchange, response, self.now.since_origin());
+                    }
+                    CoapEvent::Response { response, .. } => responses.push(response),
+                    _ => {}
+                }
+                moved = true;
+            }
+            while let Some(transmit) = self.device.poll_transmit() {
+                self.engine.handle_datagram(address(DEVICE), &transmit.datagram, self.now);
+                moved = true;
+            }
+            if let Some(batch) = self.engine.poll_batch() {
+                self.records.extend(batch.records);
+                if self.commits {
+                    self.engine.handle_committed(batch.id, self.now);
+                }
+                moved = true;
+            }
+            while let Some(event) = self.engine.poll_event() {
+                self.events.push(event);
+            }
+            if !moved {
+                return responses;
+            }
+        }
+    }
+
+    fn send(&mut self, request: Request) -> Vec<Response> {
+        self.device.request(address(SERVER), request, self.now.since_origin()).unwrap();
+        self.settle()
+    }
+
+    fn answer(&mut self, request: &Request) -> Response {
+        let path = request.path_string();
+        self.seen.push(format!("{} {path}", request.method.name().unwrap_or("?")));
+        let text =
+            |text: &str| Response::new(Code::CONTENT).content_format(0).payload(text.to_owned());
+        match (request.method, path.as_str()) {
+            (Code::GET, "/3/0") => {
+                let json = format!(
+                    r#"[{{"bn":"/3/0/","n":"0","vs":"ACME"}},{{"n":"1","vs":"WS-200"}},{{"n":"3","vs":"{}"}},{{"n":"9","v":80}}]"#,
+                    self.version
+                );
+                Response::new(Code::CONTENT).content_format(110).payload(json)
+            }
+            (Code::GET, "/3/0/3") => text(self.version),
+            (Code::GET, "/5/0") => {
+                let json = r#"[{"bn":"/5/0/","n":"3","v":0},{"n":"5","v":0},{"n":"9","v":2}]"#;
+                Response::new(Code::CONTENT).content_format(110).payload(json)
+            }
+            (Code::GET, "/3/0/9") => text("80"),
+            (Code::PUT, _) => Response::new(Code::CHANGED),
+            _ => Response::new(Code::NOT_FOUND),
+        }
+    }
+
+    fn register(&mut self) -> Vec<Response> {
+        let request = Request::post("/rd")
+            .query("ep=urn:dev:1")
+            .query("lt=60")
+            .query("lwm2m=1.1")
+            .query("b=U")
+            .content_format(40)
+            .payload("</1/0>,</3/0>,</5/0>");
+        self.send(request)
+    }
+
+    fn device(&self) -> &model::Device {
+        self.engine.fleet().device(model::DeviceId(1)).unwrap()
+    }
+}
+
+#[test]
+fn a_registration_makes_a_device_that_is_asked_who_it_is() {
+    let mut pair = Pair::new(Snapshot::default());
+    let responses = pair.register();
+    assert_eq!(responses[0].code, Code::CREATED);
+    assert_eq!(responses[0].location_path().next(), Some("rd"));
+    let device = pair.device();
+    assert_eq!(device.model.as_deref(), Some("WS-200"));
+    assert_eq!(device.version.as_ref().unwrap().as_str(), "1.0.0");
+    assert_eq!(device.datamodel.battery_percent.unwrap().value, 80);
+    assert!(pair.seen.contains(&"GET /3/0".to_owned()));
+    assert!(pair.records.iter().any(|record| matches!(record, Record::Registration(_))));
+}
+
+/// I11: a Location that is not known is answered 4.04, so that the device registers anew.
+#[test]
+fn an_update_of_an_unknown_registration_is_not_found() {
+    let mut pair = Pair::new(Snapshot::default());
+    for location in ["/rd/0-1", "/rd/nonsense", "/rd/7-99999"] {
+        assert_eq!(pair.send(Request::post(location))[0].code, Code::NOT_FOUND, "{location}");
+    }
+}
+
+#[test]
+fn malformed_registrations_are_refused_and_make_no_device() {
+    let mut pair = Pair::new(Snapshot::default());
+    let without_name = Request::post("/rd").query("lt=60").content_format(40).payload("</3/0>");
+    let bad_lifetime = Request::post("/rd").query("ep=x").query("lt=soon").payload("</3/0>");
+    for request in [without_name, bad_lifetime] {
+        assert_eq!(pair.send(request)[0].code, Code::BAD_REQUEST);
+    }
+    assert!(pair.engine.fleet().is_empty());
+    assert_eq!(pair.engine.statistics().registrations_refused, 2);
+}
+
+#[test]
+fn a_registration_survives_a_restart_without_the_device_noticing() {
+    let mut pair = Pair::new(Snapshot::default());
+    let location = pair.register()[0].location_path().collect::<Vec<_>>().join("/");
+    pair.engine.flush(pair.now);
+    pair.settle();
+    let mut snapshot = Snapshot::default();
+    for record in &pair.records {
+        match record {
+            Record::Device(device) => snapshot.devices = vec![*device.clone()],
+            Record::Registration(registration) => {
+                snapshot.registrations = vec![registration.clone()];
+            }
+            _ => {}
+        }
+    }
+    let mut after = Pair::new(snapshot);
+    let responses = after.send(Request::post(&format!("/{location}")));
+    assert_eq!(responses[0].code, Code::CHANGED);
+    assert_eq!(after.device().version.as_ref().unwrap().as_str(), "1.0.0");
+}
+
+#[test]
+fn an_image_is_served_block_by_block() {
+    let mut pair = Pair::new(Snapshot::default());
+    let image: Vec<u8> = (0..10_000u32).map(|n| n.to_le_bytes()[0]).collect();
+    let sha256 = Sha256([9; 32]);
+    pair.engine.add_image(sha256, image.clone().into());
+    let responses = pair.send(Request::get(&fleet::firmware_path(&sha256)));
+    assert_eq!(responses[0].payload, image);
+    assert_eq!(pair.engine.statistics().image_blocks, 10);
+    assert_eq!(pair.send(Request::get("/fw/0000000000000000"))[0].code, Code::NOT_FOUND);
+}
+
+#[test]
+fn orders_reach_a_device_that_is_there() {
+    let mut pair = Pair::new(Snapshot::default());
+    let path = lwm2m::Path::resource(3, 0, 3);
+    let device = model::DeviceId(1);
+    let missing = pair.engine.order(device, fleet::Ask::Read(path), pair.now);
+    assert_eq!(missing, Err(AskError::UnknownDevice(device)));
+    pair.register();
+    let token = pair.engine.order(device, fleet::Ask::Read(path), pair.now).unwrap();
+    pair.settle();
+    let answered = pair.events.iter().find_map(|event| match event {
+        Event::Answered { token: of, answer } if *of == token => Some(answer.clone()),
+        _ => None,
+    });
+    let Some(fleet::Answer::Values(leaves)) = answered else { panic!("{answered:?}") };
+    assert_eq!(leaves[0].value.as_text(), Some("1.0.0"));
+}
+
+#[test]
+fn a_device_that_stops_answering_is_offline_until_heard() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    let path = lwm2m::Path::resource(3, 0, 3);
+    pair.engine.order(model::DeviceId(1), fleet::Ask::Read(path), pair.now).unwrap();
+    // Nothing reaches the device any more, until every repetition is over.
+    for _ in 0..400 {
+        pair.now = pair.now + Duration::from_millis(500);
+        while pair.engine.poll_transmit().is_some() {}
+        // Keep the registration alive on the server's side of time.
+        if pair.device().presence == model::Presence::Offline {
+            break;
+        }
+        pair.engine.handle_timeout(pair.now);
+    }
+    assert_eq!(pair.device().presence, model::Presence::Offline);
+    assert_eq!(pair.register()[0].code, Code::CREATED);
+    assert_eq!(pair.device().presence, model::Presence::Online);
+    assert_eq!(pair.device().registrations, 2, "it keeps its number");
+}
+
+/// I2: what changes a device leaves only after its intent is durable.
+#[test]
+fn nothing_that_changes_a_device_leaves_before_its_intent_is_durable() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    pair.commits = false;
+    let manifest = model::Manifest::from_toml(
+        r#"
+        manifest = 1
+        [release]
+        name = "ws"
+        version = "1.1.0"
+        class = "minor"
+        [[target]]
+        manufacturer = "ACME"
+        model = "WS-200"
+        [[artifact]]
+        size = 4
+        sha256 = "0909090909090909090909090909090909090909090909090909090909090909"
+        file = "x"
+        "#,
+    )
+    .unwrap();
+    let policy = Some(model::Policy::default());
+    pair.engine.publish(manifest, "test", policy, 1, pair.now).unwrap();
+    pair.seen.clear();
+    let mut committed = 0;
+    for _ in 0..20 {
+        pair.settle();
+        let intended = pair.records.iter().any(|record| matches!(record, Record::Intent(_)));
+        let changed = pair.seen.iter().any(|request| request.starts_with("PUT"));
+        assert!(!changed || intended, "{:?}", pair.seen);
+        if changed {
+            return;
+        }
+        committed += 1;
+        pair.engine.handle_committed(committed, pair.now);
+        if let Some(batch) = pair.engine.poll_batch() {
+            pair.records.extend(batch.records);
+        }
+    }
+    panic!("the device was never told: {:?}", pair.seen);
+}
