@@ -133,7 +133,8 @@ pub fn scalar(value: &Value) -> Option<Scalar> {
     Some(match value {
         Value::Integer(number) | Value::Time(number) => Scalar::Integer(*number),
         Value::Unsigned(number) => Scalar::Integer(i64::try_from(*number).unwrap_or(i64::MAX)),
-        Value::Float(number) => Scalar::Float(*number),
+        // Binary formats can carry NaN and infinity, which no comparison and no store can hold.
+        Value::Float(number) => return number.is_finite().then_some(Scalar::Float(*number)),
         Value::Boolean(flag) => Scalar::Boolean(*flag),
         Value::String(text) | Value::CoreLink(text) => {
             Scalar::Text(text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into())
@@ -218,6 +219,13 @@ mod tests {
             absorb(&mut device, &[leaf], Time::ZERO);
         }
         assert_eq!(device.datamodel.values.len(), VALUES_MAX);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_not_kept() {
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(scalar(&Value::Float(number)), None);
+        }
     }
 
     #[test]

@@ -528,6 +528,11 @@ impl Manifest {
         {
             return at("size", "`size` is 0; an image has at least one byte".to_owned());
         }
+        let finite =
+            |value: &Scalar| !matches!(value, Scalar::Float(number) if !number.is_finite());
+        if let Some(write) = self.write.iter().find(|write| !finite(&write.value)) {
+            return at("value", format!("the value of {} is not a finite number", write.path));
+        }
         if let Some(battery) = self.requires.battery
             && battery.percent > 100
         {

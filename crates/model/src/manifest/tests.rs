@@ -79,4 +79,6 @@ fn a_release_is_a_firmware_or_a_configuration() {
     let configuration = Manifest::from_toml(&format!("{neither}\n{write}")).unwrap();
     assert!(!configuration.is_firmware());
     assert_eq!(configuration.write[0].value, Scalar::Integer(300));
+    let not_a_number = format!("{neither}\n{}", write.replace("300", "nan"));
+    assert!(Manifest::from_toml(&not_a_number).unwrap_err().message.contains("/1/0/1"));
 }
