@@ -135,7 +135,7 @@ impl From<model::OperationId> for OperationRef {
 }
 
 /// One page of a list, in the order of a key that does not change.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -145,6 +145,13 @@ pub struct Page<T> {
     /// How many items all pages hold, when that is cheap to know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+}
+
+// Derived, it would ask the items for a default that an empty page does not need.
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None, total: None }
+    }
 }
 
 /// Items on a page when the caller names no number.

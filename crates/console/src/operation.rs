@@ -1,0 +1,239 @@
+//! The page of one operation, live.
+
+use api::{OperationDetail, OperationState, ReasonCount};
+use maud::{Markup, html};
+
+use crate::chart::operation_chart;
+use crate::decision::{decision_list, response_time};
+use crate::frame::{Fragment, Frame, Section, View};
+use crate::operations::attempt_state;
+use crate::part::{
+    bar, clock, decimal, moment, nothing, number, phases, progress, release_link, state,
+};
+use crate::url::with_query;
+
+/// The page of one operation, at `/operations/{operation}`. Its forms post to
+/// `/operations/{operation}/pause`, `…/resume` and `…/abort` with the fields `csrf` and `reason`.
+#[must_use]
+pub fn operation(operation: &OperationDetail, frame: &Frame) -> View {
+    let summary = &operation.summary;
+    View {
+        title: format!("{}: {}", summary.name, summary.release.title()),
+        section: Section::Operations,
+        fragments: vec![
+            Fragment::new("operation-status", &status(operation)),
+            Fragment::new("operation-orders", &orders(operation, frame)),
+            Fragment::new("operation-chart", &chart(operation)),
+            Fragment::new("operation-decisions", &decisions(operation)),
+            Fragment::new("operation-devices", &devices(operation)),
+            Fragment::new("operation-facts", &facts(operation)),
+        ],
+        live: true,
+        command: format!("bellwether operation get {} -w", summary.name),
+        json: api::route::fill(api::route::OPERATION, &[&summary.name]),
+    }
+}
+
+fn status(operation: &OperationDetail) -> Markup {
+    let summary = &operation.summary;
+    let counts = &summary.counts;
+    html! {
+        div .status {
+            p .state { (state(summary.state)) }
+            (phases(summary.phase, summary.state.is_final()))
+        }
+        div .meter { (progress(counts)) strong { (summary.progress.text) } }
+        ul .cards .small {
+            (count("done", counts.succeeded, "good"))
+            (count("in flight", counts.in_flight, "busy"))
+            (count("waiting", counts.waiting, "calm"))
+            (count("failed", counts.failed, "bad"))
+            @if counts.cancelled > 0 { (count("taken back", counts.cancelled, "care")) }
+            (count("targets", counts.targets, "calm"))
+            (count("not eligible", counts.excluded, "calm"))
+        }
+        @if !summary.last_decision.is_empty() {
+            p .last { "Last decision: " strong { (summary.last_decision) } }
+        }
+        (rates(operation))
+    }
+}
+
+fn count(label: &str, devices: u64, tone: &str) -> Markup {
+    let tone = if devices == 0 { "none" } else { tone };
+    html! { li class=(tone) { strong { (number(devices)) } span { (label) } } }
+}
+
+fn rates(operation: &OperationDetail) -> Markup {
+    html! {
+        dl .facts {
+            div {
+                dt { "Element" }
+                dd {
+                    @match operation.summary.element {
+                        Some(element) => { "#" (element) ", " (operation.summary.speed) " device(s)" }
+                        None => "none in progress",
+                    }
+                }
+            }
+            @if let Some(rates) = &operation.rates {
+                div { dt { "Errors" } dd { (rates.errors.text) span .beside { "limit " (operation.tolerated_errors.text) } } }
+                div { dt { "Warnings" } dd { (rates.warnings.text) span .beside { "limit " (operation.tolerated_warnings.text) } } }
+                div { dt { "Response time" } dd { (response_time(rates)) } }
+            }
+        }
+    }
+}
+
+fn orders(operation: &OperationDetail, frame: &Frame) -> Markup {
+    let summary = &operation.summary;
+    let path = |order: &str| format!("/operations/{}/{order}", summary.name);
+    html! {
+        @if !summary.state.is_final() {
+            form .order method="post" action=(path("abort")) {
+                input type="hidden" name="csrf" value=(frame.csrf);
+                label { "Reason" input name="reason" maxlength="200" required; }
+                @if summary.state == OperationState::Paused {
+                    button type="submit" formaction=(path("resume")) { "Resume" }
+                } @else {
+                    button type="submit" formaction=(path("pause")) { "Pause" }
+                }
+                button .danger type="submit" { "Abort" }
+                span .hint { "Devices in flight complete. An aborted operation cannot be resumed." }
+            }
+        }
+    }
+}
+
+fn chart(operation: &OperationDetail) -> Markup {
+    let view = &operation.chart;
+    html! {
+        h2 { "Devices per element over progress" }
+        @if view.points.is_empty() {
+            (nothing("No element was granted yet."))
+        } @else {
+            figure {
+                div .scroll tabindex="0" { (operation_chart(operation).inline()) }
+                figcaption {
+                    "▲ faster, ▼ slower, ● the same. Point at a sign for the decision behind it."
+                }
+            }
+            details #chart-table {
+                summary { "The same as a table" }
+                div .scroll tabindex="0" {
+                    table {
+                        thead {
+                            tr {
+                                th .number { "Element" } th { "When" } th .number { "Progress" }
+                                th .number { "Devices" } th { "Phase" } th { "Decision" }
+                            }
+                        }
+                        tbody {
+                            @for point in &view.points {
+                                tr {
+                                    td .number { (point.element) }
+                                    td { (clock(&point.at)) }
+                                    td .number { (decimal(point.progress_percent)) " %" }
+                                    td .number { (number(point.devices)) }
+                                    td { (point.phase.as_str()) }
+                                    td .sentence { (point.sentence) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn decisions(operation: &OperationDetail) -> Markup {
+    html! {
+        h2 { "Decisions, newest first" }
+        (decision_list(&operation.decisions))
+        @if operation.decisions.len() >= 100 {
+            p { a href={ "/operations/" (operation.summary.name) "/decisions" } { "All decisions" } }
+        }
+    }
+}
+
+fn devices(operation: &OperationDetail) -> Markup {
+    let name = &operation.summary.name;
+    let (waiting, excluded): (Vec<&ReasonCount>, Vec<&ReasonCount>) =
+        operation.exclusions.iter().partition(|reason| reason.waiting);
+    let granted: u64 = operation.states.iter().map(|count| count.devices).sum();
+    html! {
+        div .columns {
+            div {
+                h2 { "Granted devices" }
+                @if operation.states.is_empty() { (nothing("None yet.")) } @else {
+                    table {
+                        thead { tr { th { "State" } th .number { "Devices" } th .wide { "Share" } } }
+                        tbody {
+                            @for count in &operation.states {
+                                @let link = with_query(&format!("/operations/{name}/devices"), &[("state", count.state.as_str())]);
+                                tr {
+                                    td { a href=(link) { (attempt_state(count.state)) } }
+                                    td .number { (number(count.devices)) }
+                                    td .wide { (bar(count.devices, granted)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            div {
+                h2 { "Waiting targets, by reason" }
+                (reasons(name, &waiting, "No target waits."))
+                h2 { "Not eligible, by reason" }
+                (reasons(name, &excluded, "Every device is a target."))
+            }
+        }
+    }
+}
+
+fn reasons(operation: &str, reasons: &[&ReasonCount], none: &str) -> Markup {
+    html! {
+        @if reasons.is_empty() { (nothing(none)) } @else {
+            table {
+                thead { tr { th { "Reason" } th .number { "Devices" } } }
+                tbody {
+                    @for reason in reasons {
+                        @let link = with_query("/devices", &[("operation", operation), ("reason", &reason.code)]);
+                        tr {
+                            td {
+                                a href=(link) { code { (reason.code) } }
+                                span .words { (reason.sentence) " " span .remedy { (reason.remedy) } }
+                            }
+                            td .number { (number(reason.devices)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(operation: &OperationDetail) -> Markup {
+    let summary = &operation.summary;
+    let policy = serde_json::to_string_pretty(&operation.policy).unwrap_or_default();
+    html! {
+        h2 { "About" }
+        dl .facts {
+            div { dt { "Release" } dd { (release_link(&summary.release)) " " span .beside { (summary.class) @if summary.security { ", security" } } } }
+            div { dt { "Why it exists" } dd { (summary.origin) } }
+            div {
+                dt { "For" }
+                dd {
+                    @match summary.picked {
+                        Some(devices) => { (number(devices)) " hand-picked device(s)" }
+                        None => "every device the release fits, now or later",
+                    }
+                }
+            }
+            div { dt { "Opened" } dd { (moment(&summary.opened)) } }
+            @if let Some(ended) = &summary.ended { div { dt { "Ended" } dd { (moment(ended)) } } }
+        }
+        details #policy { summary { "Policy in force" } pre tabindex="0" { (policy) } }
+    }
+}
