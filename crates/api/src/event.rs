@@ -126,6 +126,15 @@ pub enum EventKind {
         /// Version after, if the device reported one.
         version_after: Option<String>,
     },
+    /// Something about a device in an operation is a warning sign.
+    DeviceWarned {
+        /// The operation.
+        operation: OperationRef,
+        /// The device.
+        device: DeviceRef,
+        /// What, in words.
+        words: String,
+    },
     /// Regulation or an operator decided something.
     Decided {
         /// The decision.
@@ -183,6 +192,7 @@ impl EventKind {
             Self::ElementGranted { .. } => "element_granted",
             Self::DeviceProgress { .. } => "device_progress",
             Self::DeviceSettled { .. } => "device_settled",
+            Self::DeviceWarned { .. } => "device_warned",
             Self::Decided { .. } => "decided",
             Self::Progress { .. } => "progress",
             Self::OperationEnded { .. } => "operation_ended",
@@ -199,6 +209,7 @@ impl EventKind {
             | Self::ElementGranted { operation, .. }
             | Self::DeviceProgress { operation, .. }
             | Self::DeviceSettled { operation, .. }
+            | Self::DeviceWarned { operation, .. }
             | Self::Progress { operation, .. }
             | Self::OperationEnded { operation, .. } => Some(operation),
             Self::Decided { decision } => Some(&decision.operation),

@@ -98,4 +98,39 @@ mod tests {
             assert!(!foreign.contains("//cdn") && !foreign.contains("http"), "{}", file.path);
         }
     }
+
+    /// WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text.
+    #[test]
+    fn words_stand_out_from_what_is_behind_them() {
+        let style = std::str::from_utf8(assets()[0].bytes).unwrap();
+        for dark in [false, true] {
+            let colour = |name: &str| colour(style, name, dark);
+            for behind in ["--ground", "--surface", "--raised"] {
+                for word in [
+                    "--text", "--muted", "--accent", "--good", "--busy", "--care", "--bad",
+                    "--calm",
+                ] {
+                    let (a, b) = (luminance(colour(word)), luminance(colour(behind)));
+                    let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                    assert!(contrast >= 4.5, "{word} on {behind}, dark {dark}: {contrast:.2}");
+                }
+            }
+        }
+    }
+
+    /// The colour of a variable of the form `--name: light-dark(#rrggbb, #rrggbb);`.
+    fn colour(style: &str, name: &str, dark: bool) -> [u8; 3] {
+        let (_, rest) = style.split_once(&format!("{name}: light-dark(#")).unwrap();
+        let hex = if dark { rest.split_once(", #").unwrap().1 } else { rest };
+        [0, 2, 4].map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+    }
+
+    /// WCAG 2.2, relative luminance.
+    fn luminance(colour: [u8; 3]) -> f64 {
+        let [red, green, blue] = colour.map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
 }

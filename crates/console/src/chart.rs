@@ -115,7 +115,7 @@ impl Chart {
             svg .chart xmlns=[standalone.then_some("http://www.w3.org/2000/svg")] viewBox=(size)
                 width=[standalone.then(|| decimal(WIDTH))]
                 height=[standalone.then(|| decimal(HEIGHT))]
-                role="img" font-family="system-ui, sans-serif" font-size="12" fill="#1c2024" {
+                role="img" font-family="system-ui, sans-serif" font-size="13" fill="#1c2024" {
                 title { (self.title) }
                 desc { (self.description) }
                 @if standalone {
@@ -183,9 +183,9 @@ impl Chart {
         let y = HEIGHT - 12.0;
         let mut entry = |text: &str| {
             let at = x;
-            // Letters are about 6.4 units wide at this size; 34 is the sign and the gap.
+            // Letters are about 6.9 units wide at this size; 34 is the sign and the gap.
             #[expect(clippy::cast_precision_loss, reason = "names are short")]
-            let width = text.chars().count() as f64 * 6.4 + 34.0;
+            let width = text.chars().count() as f64 * 6.9 + 34.0;
             x += width;
             at
         };

@@ -38,8 +38,12 @@ pub(crate) fn decision_list(decisions: &[DecisionView]) -> Markup {
             ol .decisions reversed {
                 @for decision in decisions {
                     li id={ "decision-" (decision.seq) } value=(decision.seq) {
-                        (line(decision))
-                        @if let Some(inputs) = &decision.inputs { (inputs_table(inputs)) }
+                        @if let Some(inputs) = &decision.inputs {
+                            details {
+                                summary { (line(decision)) }
+                                (inputs_table(inputs))
+                            }
+                        } @else { div .plain { (line(decision)) } }
                     }
                 }
             }
@@ -48,24 +52,28 @@ pub(crate) fn decision_list(decisions: &[DecisionView]) -> Markup {
 }
 
 fn line(decision: &DecisionView) -> Markup {
-    let tone = match decision.verdict.as_str() {
-        "abort" => Tone::Bad,
-        "finish" => Tone::Good,
-        "pause" | "hold" => Tone::Care,
-        _ => match decision.speed_before.unwrap_or(0).cmp(&decision.speed_after.unwrap_or(0)) {
-            std::cmp::Ordering::Less => Tone::Good,
-            std::cmp::Ordering::Equal => Tone::Calm,
-            std::cmp::Ordering::Greater => Tone::Care,
-        },
-    };
+    let (said, tone) =
+        match (decision.verdict.as_str(), decision.speed_before, decision.speed_after) {
+            ("abort", ..) => ("abort", Tone::Bad),
+            ("finish", ..) => ("finish", Tone::Good),
+            ("continue", Some(before), Some(after)) => match before.cmp(&after) {
+                std::cmp::Ordering::Less => ("faster", Tone::Good),
+                std::cmp::Ordering::Equal => ("same", Tone::Calm),
+                std::cmp::Ordering::Greater => ("slower", Tone::Care),
+            },
+            (verdict @ ("pause" | "hold"), ..) => (verdict, Tone::Care),
+            (verdict, ..) => (verdict, Tone::Busy),
+        };
     html! {
-        p .decision {
+        span .decision {
             span .when { "#" (decision.seq) " " (clock(&decision.at)) }
-            (word(&decision.verdict, tone))
-            @match (decision.speed_before, decision.speed_after) {
-                (Some(before), Some(after)) => span .speeds { (before) " → " (after) },
-                (None, Some(after)) => span .speeds { (after) },
-                _ => {}
+            (word(said, tone))
+            span .speeds {
+                @match (decision.speed_before, decision.speed_after) {
+                    (Some(before), Some(after)) => { (before) " → " (after) }
+                    (None, Some(after)) => { (after) }
+                    _ => {}
+                }
             }
             span .words { (decision.sentence) " " code { (decision.code) } }
         }
@@ -75,10 +83,9 @@ fn line(decision: &DecisionView) -> Markup {
 fn inputs_table(inputs: &InputsView) -> Markup {
     let counts = &inputs.counts;
     html! {
-        details {
-            summary { "Made from" }
+        div .inputs {
             p {
-                "Phase " (inputs.phase.as_str()) ", element of " (inputs.speed) ", "
+                "Made from: phase " (inputs.phase.as_str()) ", element of " (inputs.speed) ", "
                 (inputs.favourable) " net favourable; " (number(counts.succeeded)) " done, "
                 (number(counts.failed)) " failed, " (number(counts.in_flight)) " in flight, "
                 (number(counts.waiting)) " waiting of " (number(counts.targets)) " targets."

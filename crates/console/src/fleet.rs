@@ -34,13 +34,15 @@ fn cards(fleet: &FleetSummary) -> Markup {
             (card("online", presence.online, "/devices?presence=online", "good"))
             (card("asleep", presence.asleep, "/devices?presence=asleep", "calm"))
             (card("offline", presence.offline, "/devices?presence=offline", "care"))
+        }
+        ul .cards {
             (card("up to date", software.current, "/devices?compliance=current", "good"))
             (card("outdated", software.outdated, "/devices?compliance=outdated", "care"))
             (card("updating", software.updating, "/devices?compliance=updating", "busy"))
             (card("held", software.held, "/devices?compliance=held", "care"))
             (card("quarantined", software.quarantined, "/devices?compliance=quarantined", "bad"))
             (card("not identified", software.unknown, "/devices?compliance=unknown", "calm"))
-            (card("without a release", software.untargeted, "/devices?compliance=untargeted", "calm"))
+            (card("no release", software.untargeted, "/devices?compliance=untargeted", "calm"))
         }
     }
 }
@@ -81,10 +83,9 @@ fn versions(versions: &[VersionCount], devices: u64) -> Markup {
                     thead { tr { th { "Model" } th { "Version" } th .number { "Devices" } th .wide { "Share" } } }
                     tbody {
                         @for count in versions {
-                            @let link = with_query("/devices", &[("model", &count.model), ("version", &count.version)]);
                             tr {
                                 td { (shown(&count.model)) }
-                                td { a href=(link) { (shown(&count.version)) } }
+                                td { a href=(version_link(count)) { (shown(&count.version)) } }
                                 td .number { (number(count.devices)) }
                                 td .wide { (bar(count.devices, devices)) }
                             }
@@ -93,6 +94,15 @@ fn versions(versions: &[VersionCount], devices: u64) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The devices counted: a value that was never read cannot be asked for by name.
+fn version_link(count: &VersionCount) -> String {
+    if count.model.is_empty() || count.version.is_empty() {
+        with_query("/devices", &[("compliance", "unknown")])
+    } else {
+        with_query("/devices", &[("model", &count.model), ("version", &count.version)])
     }
 }
 

@@ -190,7 +190,7 @@ impl View {
                     @if self.live {
                         p #live .live data-state="off" role="status" {
                             span .dot aria-hidden="true" {}
-                            span .words { "Refreshes by itself" }
+                            span .words { "Refreshes every 10 s" }
                         }
                     }
                     form method="post" action="/console/theme" {

@@ -1,6 +1,6 @@
 //! The page of one operation, live.
 
-use api::{OperationDetail, OperationState, ReasonCount};
+use api::{OperationDetail, OperationState, ReasonCount, Share};
 use maud::{Markup, html};
 
 use crate::chart::operation_chart;
@@ -40,7 +40,7 @@ fn status(operation: &OperationDetail) -> Markup {
     html! {
         div .status {
             p .state { (state(summary.state)) }
-            (phases(summary.phase, summary.state.is_final()))
+            (phases(summary.phase, summary.state))
         }
         div .meter { (progress(counts)) strong { (summary.progress.text) } }
         ul .cards .small {
@@ -77,9 +77,22 @@ fn rates(operation: &OperationDetail) -> Markup {
                 }
             }
             @if let Some(rates) = &operation.rates {
-                div { dt { "Errors" } dd { (rates.errors.text) span .beside { "limit " (operation.tolerated_errors.text) } } }
-                div { dt { "Warnings" } dd { (rates.warnings.text) span .beside { "limit " (operation.tolerated_warnings.text) } } }
+                (rate("Errors", &rates.errors, &operation.tolerated_errors))
+                (rate("Warnings", &rates.warnings, &operation.tolerated_warnings))
                 div { dt { "Response time" } dd { (response_time(rates)) } }
+            }
+        }
+    }
+}
+
+fn rate(name: &str, measured: &Share, tolerated: &Share) -> Markup {
+    let above = measured.percent > tolerated.percent;
+    html! {
+        div {
+            dt { (name) " of the last element" }
+            dd {
+                span .bad[above] { (measured.text) }
+                span .beside { @if above { "above the limit of " } @else { "limit " } (tolerated.text) }
             }
         }
     }

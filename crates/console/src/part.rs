@@ -175,21 +175,22 @@ pub(crate) fn bytes(size: u64) -> String {
     }
 }
 
-/// The three phases with the current one marked.
-pub(crate) fn phases(current: Phase, ended: bool) -> Markup {
+/// The three phases: those that are over, and the one the operation is in or was stopped in.
+pub(crate) fn phases(current: Phase, state: OperationState) -> Markup {
+    let finished = state == OperationState::Finished;
     html! {
         ol .phases aria-label="Phases" {
             @for phase in [Phase::Test, Phase::Cautious, Phase::Generalization] {
-                @let now = phase == current && !ended;
-                li .past[phase < current || ended] aria-current=[now.then_some("step")] {
-                    (phase.as_str())
-                }
+                @let now = phase == current && !finished;
+                li .past[phase < current || finished]
+                    .stopped[now && state == OperationState::Aborted]
+                    aria-current=[now.then_some("step")] { (phase.as_str()) }
             }
         }
     }
 }
 
-/// Operations, one a line.
+/// Operations, one a line with its last decision below.
 pub(crate) fn operations_table(operations: &[OperationSummary]) -> Markup {
     html! {
         div .scroll tabindex="0" {
@@ -198,8 +199,8 @@ pub(crate) fn operations_table(operations: &[OperationSummary]) -> Markup {
                     tr {
                         th { "Operation" } th { "Release" } th { "State" } th { "Phase" }
                         th .wide { "Progress" } th .number { "Done" } th .number { "In flight" }
-                        th .number { "Waiting" } th .number { "Failed" } th .number { "Element" }
-                        th { "Last decision" }
+                        th .number { "Waiting" } th .number { "Failed" }
+                        th .number { "Speed" }
                     }
                 }
                 tbody {
@@ -226,7 +227,12 @@ fn operation_row(operation: &OperationSummary) -> Markup {
             td .number { (number(counts.waiting)) }
             td .number { (number(counts.failed)) }
             td .number { (operation.speed) }
-            td .sentence { (operation.last_decision) }
+        }
+        @if !operation.last_decision.is_empty() {
+            tr .under id={ "decision-" (operation.name) } {
+                td {}
+                td .sentence colspan="8" { (operation.last_decision) }
+            }
         }
     }
 }
