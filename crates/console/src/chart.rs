@@ -141,8 +141,8 @@ impl Chart {
                     width=(decimal(to - from)) height=(decimal(BOTTOM - TOP))
                     fill=(band_colour(band.phase)) fill-opacity="0.16" {}
                 @if to - from >= 110.0 {
-                    text .phase x=(decimal(f64::midpoint(from, to))) y=(decimal(TOP + 16.0))
-                        text-anchor="middle" fill="#5b6470" { (band.phase.as_str()) }
+                    text .phase x=(decimal(to - 8.0)) y=(decimal(TOP + 16.0))
+                        text-anchor="end" fill="#5b6470" { (band.phase.as_str()) }
                 }
             }
         }
