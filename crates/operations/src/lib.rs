@@ -5,17 +5,24 @@
 //! time and seeds come in as arguments, durable facts and effects go out as values. The three
 //! loops never import each other; they exchange the values of `message`, carried by [`Loops`].
 //!
-//! Start from [`Loops`] (state), [`Output`] (what it wants done) and [`Progress`] (what drivers
-//! tell it).
+//! Start from [`Loops`] (state), [`Output`] (what it wants done) and [`model::Progress`] (what drivers
+//! tell it). The algorithm of paper A §III-E is [`regulate`].
 
 mod config;
+mod enforcement;
 mod error;
+mod generation;
 mod loops;
 mod message;
+mod mix;
+mod regulation;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use error::{OpenError, OrderError, PublishError};
 pub use loops::Loops;
 pub use message::{
-    Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath, Progress,
+    Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath,
 };
+pub use regulation::{regulate, replay};

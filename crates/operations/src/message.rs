@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Agreement, AttemptState, Change, Decision, DeviceId, Fault, Manifest, OperationId,
-    OperationState, Origin, Policy, Record, ReleaseId, ReportedRates, Scope, Time, Version,
+    Agreement, AttemptState, Change, Decision, DeviceId, Manifest, OperationId, OperationState,
+    Origin, Policy, Record, ReleaseId, ReportedRates, Scope, Time, Version,
 };
 
 /// An order to open an operation.
@@ -35,7 +35,7 @@ pub enum Output {
     /// Start the driver's procedure on a device.
     Dispatch(Dispatch),
     /// Read the device's version once, before it counts as silent (I8). The answer comes back as
-    /// [`Progress::Reported`] or [`Progress::ProbeFailed`].
+    /// [`model::Progress::Reported`] or [`model::Progress::ProbeFailed`].
     Probe {
         /// The operation.
         operation: OperationId,
@@ -44,8 +44,9 @@ pub enum Output {
         /// The try.
         attempt: u32,
     },
-    /// The attempt is taken back: the driver stops it where nothing that changes the device
-    /// was sent, and forgets it in any case.
+    /// The attempt is over here without the driver knowing: taken back by an abort, given up
+    /// after a standstill, or silent. The driver stops it at the next point where stopping is
+    /// safe; whatever it still reports of that try is ignored.
     Recall {
         /// The operation.
         operation: OperationId,
@@ -74,42 +75,6 @@ pub struct Dispatch {
     /// Something may have been sent before (an intent exists, or an earlier try was given up):
     /// the driver reads back where the device stands and never repeats blindly (I2).
     pub resume: bool,
-}
-
-/// What a driver saw of an attempt. Steps only go forwards: late and repeated reports change
-/// nothing (I16).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// The intent of the first request that changes the device is about to be committed. To be
-    /// reported in the same step as the intent is recorded, before anything leaves.
-    Sent,
-    /// The device took the order.
-    Accepted,
-    /// The image moves.
-    Transferring {
-        /// Bytes moved so far.
-        bytes: u64,
-    },
-    /// The image is on the device.
-    Transferred,
-    /// The device was told to install, or claims to have installed.
-    Claimed,
-    /// It registered again after that.
-    Returned,
-    /// The version read back after the change; for a configuration the version whose values
-    /// were read back.
-    Reported {
-        /// Version it reports; none when it could not be read.
-        version: Option<Version>,
-        /// Whether its protocol claims success; none when it claims nothing.
-        claims_success: Option<bool>,
-    },
-    /// The first read found the target version already there: nothing needs to be changed.
-    Unchanged,
-    /// The attempt failed.
-    Failed(Fault),
-    /// The probe was not answered.
-    ProbeFailed,
 }
 
 /// Something worth showing.

@@ -1,0 +1,19 @@
+//! Step 6, extraction: what is needed of a device's datamodel.
+
+use model::{Datamodel, Device, Guard, Manifest, Observed, Scalar};
+
+/// Values of a device before a change: those of the manifest's guards in their order, then its
+/// error code, then the count of its registrations. Absent values stay unknown.
+pub(crate) fn extract(manifest: &Manifest, device: &Device) -> Vec<Option<i64>> {
+    let guards = manifest
+        .guard
+        .iter()
+        .map(|guard| guarded(guard, &device.datamodel).and_then(|seen| seen.value.as_integer()));
+    let error_code = device.datamodel.error_code.map(|seen| seen.value);
+    guards.chain([error_code, Some(i64::from(device.registrations))]).collect()
+}
+
+/// A value that was guarded, as last read.
+pub(crate) fn guarded<'a>(guard: &Guard, datamodel: &'a Datamodel) -> Option<&'a Observed<Scalar>> {
+    datamodel.values.get(&guard.path)
+}

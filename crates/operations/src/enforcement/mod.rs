@@ -1,0 +1,20 @@
+//! Decomposition, enforcement and tracking (paper A §III-C): the six steps of its figure 2, each
+//! a function of its own name, and the assessment of attempts.
+
+mod aggregate;
+mod assess;
+mod execute;
+mod extract;
+mod filter;
+mod queue;
+mod reorder;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use aggregate::{Histogram, Ledger, aggregate};
+pub(crate) use assess::{Assessment, Attempt, Reading, assess};
+pub(crate) use execute::{change, execute};
+pub(crate) use extract::extract;
+pub(crate) use filter::{After, filter, retry};
+pub(crate) use queue::{Demand, queue};
+pub(crate) use reorder::reorder;

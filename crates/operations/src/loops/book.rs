@@ -1,0 +1,264 @@
+//! Keeping the books: the one place where assignments, operations and decisions change.
+
+use model::{
+    Assignment, AttemptState, Counts, Decision, DeviceId, Inputs, Manifest, OperationId,
+    OperationState, Outcome, Reason, Record, ReleaseId, Time, Verdict, Version,
+};
+
+use super::{Loops, Run, Watch};
+use crate::mix::mix;
+use crate::{Config, Event, Output};
+
+impl Run {
+    /// The operation's counts; every target is in exactly one of them (I7).
+    pub(super) fn counts(&self) -> Counts {
+        let ledger = &self.ledger;
+        let mut counts = self.operation.counts_at_end.unwrap_or_else(|| Counts {
+            waiting: self.targets.ready() + self.targets.waiting(),
+            eligible: self.targets.ready(),
+            excluded: self.targets.excluded(),
+            ..Counts::default()
+        });
+        counts.succeeded = ledger.succeeded();
+        counts.failed = ledger.failed();
+        counts.in_flight = ledger.in_flight();
+        counts.cancelled = ledger.cancelled();
+        counts
+    }
+
+    /// When the silence of an attempt must be acted upon.
+    fn due(&self, assignment: &Assignment, manifest: &Manifest, config: &Config) -> Option<Time> {
+        let watch = self.watches.get(&assignment.device)?;
+        let within = manifest.confirm.within.0;
+        match (&assignment.state, watch.probed) {
+            (AttemptState::Granted, _) if self.is_queued(assignment.device) => None,
+            (
+                AttemptState::Granted
+                | AttemptState::Sent
+                | AttemptState::Accepted
+                | AttemptState::Transferred,
+                _,
+            ) => Some(watch.heard.max(assignment.since) + config.transfer_stall()),
+            (AttemptState::Claimed | AttemptState::Verifying, Some(probed)) => {
+                Some(probed + config.probe())
+            }
+            (AttemptState::Claimed, None) => Some(assignment.since + within),
+            (AttemptState::Verifying, None) => {
+                let verify = std::time::Duration::from_secs(config.verify_s);
+                Some(assignment.since + within.min(verify))
+            }
+            (AttemptState::Soaking, _) => Some(assignment.since + manifest.confirm.soak.0),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_queued(&self, device: DeviceId) -> bool {
+        self.queued.contains(&(mix(self.operation.seed, device.0), device))
+    }
+
+    pub(super) fn unqueue(&mut self, device: DeviceId) {
+        self.queued.remove(&(mix(self.operation.seed, device.0), device));
+    }
+
+    /// Takes an assignment into the counts and indexes without telling anyone.
+    pub(super) fn keep(&mut self, assignment: &Assignment, now: Time) {
+        let device = assignment.device;
+        let old = self.assignments.insert(device, assignment.clone());
+        if let Some(old) = &old {
+            self.ledger.subtract(old);
+            if let AttemptState::Deferred { until, .. } = old.state {
+                self.retries.remove(&(until, device));
+            }
+        }
+        self.ledger.add(assignment);
+        self.last_element = self.last_element.max(assignment.element);
+        self.operation.last_progress = self.operation.last_progress.max(assignment.since);
+        match assignment.state {
+            AttemptState::Deferred { until, .. }
+                if until > now && !self.operation.state.is_final() =>
+            {
+                self.retries.insert((until, device));
+            }
+            _ => {}
+        }
+        let moved = old
+            .is_none_or(|old| old.state != assignment.state || old.attempt != assignment.attempt);
+        if assignment.state == AttemptState::Granted {
+            self.queued.insert((mix(self.operation.seed, device.0), device));
+        } else {
+            self.unqueue(device);
+        }
+        if assignment.state.is_settled() {
+            self.watches.remove(&device);
+        } else if moved {
+            let fresh = Watch { heard: now, bytes: 0, probed: None, due: None };
+            let watch = self.watches.entry(device).or_insert(fresh);
+            watch.heard = now;
+            watch.probed = None;
+            if assignment.state == AttemptState::Granted {
+                watch.bytes = 0;
+            }
+        }
+    }
+}
+
+impl Loops {
+    /// Puts an assignment into its new state, everywhere.
+    pub(super) fn put(&mut self, assignment: Assignment, now: Time) {
+        let Assignment { operation, device, attempt, .. } = assignment;
+        let state = assignment.state.clone();
+        let Some(run) = self.runs.get_mut(&operation) else { return };
+        if let Some(due) = run.watches.get_mut(&device).and_then(|watch| watch.due.take()) {
+            self.deadlines.remove(&(due, operation, device));
+        }
+        run.keep(&assignment, now);
+        if matches!(state, AttemptState::Failed { .. } | AttemptState::Silent) {
+            run.bad_news = true;
+            self.compliance.failed.insert((run.operation.release, device));
+        }
+        if state.is_in_flight() {
+            self.busy.insert(device, operation);
+        } else if self.busy.get(&device) == Some(&operation) {
+            self.busy.remove(&device);
+        }
+        self.dirty.insert(device);
+        self.outputs.push_back(Output::Record(Record::Assignment(Box::new(assignment))));
+        self.tell(Event::DeviceMoved { operation, device, attempt, state });
+        self.reschedule(operation, device);
+    }
+
+    /// Sets the deadline of an attempt by its state.
+    pub(super) fn reschedule(&mut self, operation: OperationId, device: DeviceId) {
+        let Some(run) = self.runs.get_mut(&operation) else { return };
+        let Some(assignment) = run.assignments.get(&device) else { return };
+        let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
+        let Some(published) = self.releases.get(&hop) else { return };
+        let due = run.due(assignment, &published.release.manifest, &self.config);
+        let Some(watch) = run.watches.get_mut(&device) else { return };
+        let old = std::mem::replace(&mut watch.due, due);
+        if let Some(old) = old {
+            self.deadlines.remove(&(old, operation, device));
+        }
+        if let Some(due) = due {
+            self.deadlines.insert((due, operation, device));
+        }
+    }
+
+    /// Records the result of a try.
+    pub(super) fn record_outcome(
+        &mut self,
+        assignment: &Assignment,
+        release: ReleaseId,
+        state: AttemptState,
+        version_after: Option<Version>,
+        now: Time,
+    ) {
+        let outcome = Outcome {
+            operation: assignment.operation,
+            device: assignment.device,
+            attempt: assignment.attempt,
+            release,
+            state,
+            version_before: assignment.version_before.clone(),
+            version_after,
+            at: now,
+        };
+        self.outputs.push_back(Output::Record(Record::Outcome(Box::new(outcome))));
+    }
+
+    /// Numbers and records a decision (I3); the operation's own row follows with
+    /// [`Loops::record_operation`].
+    pub(super) fn record_decision(
+        &mut self,
+        operation: OperationId,
+        verdict: Verdict,
+        reason: Reason,
+        inputs: Option<Inputs>,
+        now: Time,
+    ) {
+        let Some(run) = self.runs.get_mut(&operation) else { return };
+        run.operation.last_decision += 1;
+        let decision = Decision {
+            operation,
+            seq: run.operation.last_decision,
+            at: now,
+            verdict,
+            reason,
+            inputs,
+            code_version: CODE_VERSION.to_owned(),
+        };
+        self.outputs.push_back(Output::Record(Record::Decision(Box::new(decision.clone()))));
+        self.tell(Event::Decided(Box::new(decision)));
+    }
+
+    pub(super) fn record_operation(&mut self, operation: OperationId) {
+        if let Some(run) = self.runs.get(&operation) {
+            let row = Box::new(run.operation.clone());
+            self.outputs.push_back(Output::Record(Record::Operation(row)));
+        }
+    }
+
+    /// Moves an operation to another state that is not final.
+    pub(super) fn enter(&mut self, operation: OperationId, state: OperationState) {
+        let Some(run) = self.runs.get_mut(&operation) else { return };
+        run.operation.state = state;
+        self.release_reserved(operation);
+        self.tell(Event::OperationMoved { operation, state });
+    }
+
+    /// Ends an operation for good (I5). What was granted and not sent is taken back at once;
+    /// what was sent may complete and is recorded.
+    pub(super) fn end(&mut self, operation: OperationId, state: OperationState, now: Time) {
+        self.enter(operation, state);
+        self.cancel_granted(operation, now);
+        let Some(run) = self.runs.get_mut(&operation) else { return };
+        let counts = Counts { eligible: 0, ..run.counts() };
+        run.operation.counts_at_end = Some(counts);
+        run.operation.ended = Some(now);
+        run.operation.element = None;
+        run.targets = crate::generation::Targets::new(run.operation.seed);
+        run.memory = crate::generation::Memory::default();
+        run.retries.clear();
+        self.by_urgency.retain(|id| *id != operation);
+        self.record_operation(operation);
+        self.refresh_standards();
+    }
+
+    fn cancel_granted(&mut self, operation: OperationId, now: Time) {
+        let Some(run) = self.runs.get(&operation) else { return };
+        let granted: Vec<Assignment> = run
+            .watches
+            .keys()
+            .filter_map(|device| run.assignments.get(device))
+            .filter(|assignment| assignment.state == AttemptState::Granted)
+            .cloned()
+            .collect();
+        for mut assignment in granted {
+            let (device, attempt) = (assignment.device, assignment.attempt);
+            let dispatched = self.runs.get(&operation).is_some_and(|run| !run.is_queued(device));
+            assignment.state = AttemptState::Cancelled;
+            assignment.since = now;
+            self.put(assignment, now);
+            if dispatched {
+                self.outputs.push_back(Output::Recall { operation, device, attempt });
+            }
+        }
+    }
+
+    /// Devices an operation had next may now be free for others, or taken from them.
+    fn release_reserved(&mut self, operation: OperationId) {
+        if self.by_urgency.len() < 2 {
+            return;
+        }
+        if let Some(run) = self.runs.get(&operation) {
+            self.dirty.extend(run.targets.ready_devices());
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+/// Stored with every decision: a replay that differs under the same version is a fault.
+const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");

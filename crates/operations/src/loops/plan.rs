@@ -1,0 +1,139 @@
+//! The dry run: what an operation would meet if it were opened now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{
+    Device, Eligibility, Exclusion, Fleet, OperationId, OperationState, Policy, Release, ReleaseId,
+    Scope, Time, Version,
+};
+
+use super::Loops;
+use crate::generation::{Graph, Memory, Place, Question, Urgency, identify, version_of};
+use crate::regulation;
+use crate::{OpenError, Plan, Planned, PlannedConflict, PlannedPath};
+
+impl Loops {
+    /// Says what an operation would meet, without changing anything.
+    ///
+    /// # Errors
+    /// [`OpenError`] for an unknown release, an unusable policy or a bad list of devices; that
+    /// operations are open already is no error here but a conflict in the plan.
+    pub fn plan(
+        &self,
+        of: Planned<'_>,
+        scope: &Scope,
+        policy: &Policy,
+        fleet: &Fleet,
+        now: Time,
+    ) -> Result<Plan, OpenError> {
+        let mut scope = scope.clone();
+        if let Scope::Picked { devices } = &mut scope {
+            devices.sort_unstable();
+            devices.dedup();
+        }
+        let policy = self.usable(policy.clone(), &scope, fleet)?;
+        let mut graph = self.graph.clone();
+        let release = match of {
+            Planned::Release(id) => {
+                let published = self.releases.get(&id).ok_or(OpenError::UnknownRelease(id))?;
+                published.release.clone()
+            }
+            Planned::Manifest(manifest) => {
+                let id = ReleaseId(self.releases.last_key_value().map_or(1, |(id, _)| id.0 + 1));
+                let manifest = Arc::new(manifest.clone());
+                graph.insert(id, Arc::clone(&manifest));
+                Release { id, manifest, published: now, by: String::new() }
+            }
+        };
+        let mut survey = Survey::default();
+        let mut memory = Memory::default();
+        let urgency = Urgency::of(&release.manifest);
+        for device in fleet.iter() {
+            let question = Question {
+                release: &release,
+                graph: &graph,
+                scope: &scope,
+                busy: self.busy.get(&device.id).copied(),
+                reserved: self.reserved_by(device, urgency, None),
+            };
+            survey.count(&release, device, identify(&question, device, &mut memory));
+        }
+        let mut plan = survey.into_plan(&release, &graph);
+        plan.first_speed = regulation::first_speed(&policy, plan.targets());
+        plan.speed_max = regulation::speed_max(&policy, plan.targets());
+        Ok(plan)
+    }
+
+    /// The open operation that has a device next and is more urgent.
+    pub(super) fn reserved_by(
+        &self,
+        device: &Device,
+        urgency: Urgency,
+        except: Option<OperationId>,
+    ) -> Option<OperationId> {
+        self.by_urgency
+            .iter()
+            .filter(|id| Some(**id) != except)
+            .filter_map(|id| self.runs.get(id))
+            .take_while(|run| run.urgency < urgency)
+            .find(|run| {
+                let state = run.operation.state;
+                matches!(state, OperationState::Pending | OperationState::Ongoing)
+                    && run.place_of(device.id) == Place::Ready
+            })
+            .map(|run| run.operation.id)
+    }
+}
+
+/// Devices by source version and path.
+type Paths = BTreeMap<(Option<Version>, Vec<ReleaseId>), u64>;
+
+#[derive(Default)]
+struct Survey {
+    plan: Plan,
+    paths: Paths,
+    conflicts: BTreeMap<OperationId, u64>,
+}
+
+impl Survey {
+    fn count(&mut self, release: &Release, device: &Device, verdict: Eligibility) {
+        match verdict {
+            Eligibility::Eligible { path } => {
+                self.plan.eligible += 1;
+                let from = version_of(release, device).cloned();
+                *self.paths.entry((from, path)).or_default() += 1;
+            }
+            Eligibility::Waiting { exclusion } => {
+                self.plan.waiting += 1;
+                *self.plan.waiting_by.entry(exclusion.code()).or_default() += 1;
+                if let Exclusion::BusyOtherOperation { operation }
+                | Exclusion::LowerPriority { operation } = exclusion
+                {
+                    *self.conflicts.entry(operation).or_default() += 1;
+                }
+            }
+            Eligibility::Excluded { exclusion } => {
+                self.plan.excluded += 1;
+                *self.plan.excluded_by.entry(exclusion.code()).or_default() += 1;
+            }
+        }
+    }
+
+    fn into_plan(self, release: &Release, graph: &Graph) -> Plan {
+        let name = &release.manifest.release.name;
+        let version = |id: &ReleaseId| {
+            graph.manifest(name, *id).map(|manifest| manifest.release.version.clone())
+        };
+        let paths = self.paths.into_iter().map(|((from, path), devices)| PlannedPath {
+            from,
+            through: path.iter().filter_map(version).collect(),
+            devices,
+        });
+        let conflicts = self
+            .conflicts
+            .into_iter()
+            .map(|(operation, devices)| PlannedConflict { operation, devices });
+        Plan { paths: paths.collect(), conflicts: conflicts.collect(), ..self.plan }
+    }
+}

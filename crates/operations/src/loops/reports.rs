@@ -1,0 +1,373 @@
+//! Reports of drivers, deadlines, and what becomes of each attempt.
+
+use model::{
+    Assignment, AttemptState, Device, DeviceId, Fault, FaultClass, FaultKind, Fleet, OperationId,
+    OperationState, Progress, Release, Time, Version,
+};
+
+use super::Loops;
+use crate::enforcement::{After, Assessment, Attempt, Reading, assess, extract, retry};
+use crate::generation::version_of;
+use crate::{Event, Output};
+
+/// Where attempts stand in the order of their states; reports only move them forwards (I16).
+const fn rank(state: &AttemptState) -> u8 {
+    match state {
+        AttemptState::Granted => 0,
+        AttemptState::Sent => 1,
+        AttemptState::Accepted => 2,
+        AttemptState::Transferred => 3,
+        AttemptState::Claimed => 4,
+        AttemptState::Verifying => 5,
+        AttemptState::Soaking => 6,
+        AttemptState::Succeeded
+        | AttemptState::Failed { .. }
+        | AttemptState::Silent
+        | AttemptState::Deferred { .. }
+        | AttemptState::Cancelled => 7,
+    }
+}
+
+impl Loops {
+    /// A driver reports on an attempt. Reports on another try, on a settled one, and steps that
+    /// were already reported change nothing (I16).
+    pub fn report(
+        &mut self,
+        operation: OperationId,
+        device: DeviceId,
+        attempt: u32,
+        progress: Progress,
+        fleet: &Fleet,
+        now: Time,
+    ) {
+        let Some(assignment) = self.in_flight(operation, device) else { return };
+        if assignment.attempt != attempt {
+            return;
+        }
+        match progress {
+            Progress::Sent => self.advance(assignment, AttemptState::Sent, now),
+            Progress::Accepted => self.advance(assignment, AttemptState::Accepted, now),
+            Progress::Transferring { bytes } => self.transferring(assignment, bytes, now),
+            Progress::Transferred => self.advance(assignment, AttemptState::Transferred, now),
+            Progress::Claimed => self.advance(assignment, AttemptState::Claimed, now),
+            Progress::Returned => {
+                if assignment.state == AttemptState::Claimed {
+                    self.advance(assignment, AttemptState::Verifying, now);
+                }
+            }
+            Progress::Reported { version, claims_success } => {
+                self.reported(assignment, version.as_ref(), claims_success, fleet, now);
+            }
+            Progress::Unchanged => self.unchanged(assignment, fleet, now),
+            Progress::Failed(fault) => self.faulted(assignment, fault, None, now),
+            Progress::ProbeFailed => {
+                if self.was_probed(operation, device) {
+                    self.silent(assignment, now);
+                }
+            }
+        }
+        self.settle_dirty(fleet, now);
+    }
+
+    /// Acts on every deadline that has passed.
+    pub(super) fn pass_deadlines(&mut self, fleet: &Fleet, now: Time) {
+        while let Some((due, operation, device)) = self.deadlines.first().copied() {
+            if due > now {
+                break;
+            }
+            self.deadlines.remove(&(due, operation, device));
+            if let Some(run) = self.runs.get_mut(&operation)
+                && let Some(watch) = run.watches.get_mut(&device)
+            {
+                watch.due = None;
+            }
+            if let Some(assignment) = self.in_flight(operation, device) {
+                self.overdue(assignment, fleet, now);
+            }
+        }
+        for at in 0..self.by_urgency.len() {
+            let Some(run) = self.runs.get_mut(&self.by_urgency[at]) else { continue };
+            while let Some((until, device)) = run.retries.first().copied() {
+                if until > now {
+                    break;
+                }
+                run.retries.remove(&(until, device));
+                self.dirty.insert(device);
+            }
+        }
+    }
+
+    /// A device that soaks must go on running the new version.
+    pub(super) fn watch_soaking(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
+        let Some(operation) = self.busy.get(&device).copied() else { return };
+        let Some(assignment) = self.in_flight(operation, device) else { return };
+        if assignment.state == AttemptState::Soaking {
+            self.judge_soaking(assignment, fleet, now, false);
+        }
+    }
+
+    fn in_flight(&self, operation: OperationId, device: DeviceId) -> Option<Assignment> {
+        let assignment = self.runs.get(&operation)?.assignments.get(&device)?;
+        assignment.state.is_in_flight().then(|| assignment.clone())
+    }
+
+    fn was_probed(&self, operation: OperationId, device: DeviceId) -> bool {
+        let watch = self.runs.get(&operation).and_then(|run| run.watches.get(&device));
+        watch.is_some_and(|watch| watch.probed.is_some())
+    }
+
+    /// Moves an attempt forwards.
+    fn advance(&mut self, mut assignment: Assignment, state: AttemptState, now: Time) {
+        if rank(&state) <= rank(&assignment.state) {
+            return;
+        }
+        assignment.state = state;
+        assignment.since = now;
+        self.put(assignment, now);
+    }
+
+    fn transferring(&mut self, assignment: Assignment, bytes: u64, now: Time) {
+        let (operation, device) = (assignment.operation, assignment.device);
+        let Some(watch) =
+            self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
+        else {
+            return;
+        };
+        // Only new bytes are progress: a device that fetches the same block for ever stands
+        // still.
+        if bytes > watch.bytes {
+            watch.bytes = bytes;
+            watch.heard = now;
+            self.reschedule(operation, device);
+        }
+        self.advance(assignment, AttemptState::Accepted, now);
+    }
+
+    /// The release of the hop that is being installed.
+    fn hop(&self, assignment: &Assignment) -> Option<&Release> {
+        let id = assignment
+            .path
+            .first()
+            .copied()
+            .or_else(|| Some(self.runs.get(&assignment.operation)?.operation.release))?;
+        Some(&self.releases.get(&id)?.release)
+    }
+
+    fn reported(
+        &mut self,
+        assignment: Assignment,
+        version: Option<&Version>,
+        claims_success: Option<bool>,
+        fleet: &Fleet,
+        now: Time,
+    ) {
+        if assignment.state == AttemptState::Soaking && version.is_none() {
+            return;
+        }
+        let Some(device) = fleet.device(assignment.device) else { return };
+        let assessment = self.assessed(&assignment, device, version, claims_success, now);
+        self.conclude(assignment, assessment, version, device, now);
+    }
+
+    fn assessed(
+        &self,
+        assignment: &Assignment,
+        device: &Device,
+        version: Option<&Version>,
+        claims_success: Option<bool>,
+        now: Time,
+    ) -> Assessment {
+        let Some(release) = self.hop(assignment) else { return Assessment::Waiting };
+        let section = &release.manifest.release;
+        // Before a hop a device runs the version it came with, or that of an earlier hop.
+        let is_old = version.is_some_and(|version| {
+            assignment.version_before.as_ref() == Some(version)
+                || (*version < section.version && self.graph.find(&section.name, version).is_some())
+        });
+        let attempt = Attempt {
+            assignment,
+            manifest: &release.manifest,
+            probed: self.was_probed(assignment.operation, assignment.device),
+            registrations_max: self.config.registrations_max,
+        };
+        assess(&attempt, device, &Reading { version, is_old, claims_success }, now)
+    }
+
+    fn conclude(
+        &mut self,
+        mut assignment: Assignment,
+        assessment: Assessment,
+        version: Option<&Version>,
+        device: &Device,
+        now: Time,
+    ) {
+        match assessment {
+            Assessment::Waiting => {}
+            Assessment::Soaking { .. } => self.advance(assignment, AttemptState::Soaking, now),
+            Assessment::Succeeded => self.proved(assignment, version, device, now),
+            Assessment::Warned { signs } => {
+                let count = u32::try_from(signs.len()).unwrap_or(u32::MAX);
+                assignment.warnings = assignment.warnings.saturating_add(count);
+                let (operation, id) = (assignment.operation, assignment.device);
+                for words in signs {
+                    self.tell(Event::DeviceWarned { operation, device: id, words });
+                }
+                self.proved(assignment, version, device, now);
+            }
+            Assessment::Failed(fault) => self.faulted(assignment, fault, version, now),
+        }
+    }
+
+    /// The first read found the goal already there. Before anything was sent that is success
+    /// without a change; afterwards it is the proof of an installation nobody saw.
+    fn unchanged(&mut self, assignment: Assignment, fleet: &Fleet, now: Time) {
+        let Some(device) = fleet.device(assignment.device) else { return };
+        let Some(release) = self.hop(&assignment) else { return };
+        let version = release.manifest.release.version.clone();
+        if assignment.state == AttemptState::Granted && assignment.attempt == 1 {
+            self.proved(assignment, Some(&version), device, now);
+        } else {
+            self.reported(assignment, Some(&version), None, fleet, now);
+        }
+    }
+
+    /// A hop is proved; the next one of the same grant begins at once.
+    fn proved(
+        &mut self,
+        mut assignment: Assignment,
+        version: Option<&Version>,
+        device: &Device,
+        now: Time,
+    ) {
+        let Some(hop) = self.hop(&assignment).map(|release| release.id) else { return };
+        let succeeded = AttemptState::Succeeded;
+        self.record_outcome(&assignment, hop, succeeded.clone(), version.cloned(), now);
+        if !assignment.path.is_empty() {
+            assignment.path.remove(0);
+        }
+        assignment.since = now;
+        let Some(next) = assignment.path.first().copied() else {
+            assignment.state = succeeded;
+            return self.put(assignment, now);
+        };
+        let (operation, id) = (assignment.operation, assignment.device);
+        let state = self.runs.get(&operation).map(|run| run.operation.state);
+        if state.is_some_and(OperationState::is_final) {
+            // Nothing new is sent after an abort, not even the rest of a path (I5).
+            assignment.state = AttemptState::Cancelled;
+            return self.put(assignment, now);
+        }
+        if let Some(published) = self.releases.get(&next) {
+            assignment.baseline = extract(&published.release.manifest, device);
+        }
+        assignment.state = AttemptState::Granted;
+        self.put(assignment, now);
+        if state == Some(OperationState::Ongoing) {
+            // It keeps the place among the parallel ones that it already has.
+            self.dispatch(operation, id, false, now);
+        }
+    }
+
+    /// An attempt failed: the retry policy says whether for good.
+    fn faulted(
+        &mut self,
+        mut assignment: Assignment,
+        fault: Fault,
+        version: Option<&Version>,
+        now: Time,
+    ) {
+        let told_to_install = rank(&assignment.state) >= rank(&AttemptState::Claimed);
+        let unheard = matches!(fault.kind, FaultKind::NoAnswer | FaultKind::ConnectionLost);
+        if told_to_install && unheard {
+            // After the change a lost device is no transfer that can be tried again (I8).
+            return self.silent(assignment, now);
+        }
+        let Some(run) = self.runs.get(&assignment.operation) else { return };
+        let Some(hop) = self.hop(&assignment).map(|release| release.id) else { return };
+        let after = After {
+            retry: &run.operation.policy.retry,
+            state: run.operation.state,
+            attempt: assignment.attempt,
+        };
+        let passing = fault.kind.class() == FaultClass::Transient;
+        let words = fault.to_string();
+        let state = retry(&after, fault, now);
+        self.record_outcome(&assignment, hop, state.clone(), version.cloned(), now);
+        if passing {
+            assignment.warnings = assignment.warnings.saturating_add(1);
+            let (operation, device) = (assignment.operation, assignment.device);
+            self.tell(Event::DeviceWarned { operation, device, words });
+        }
+        assignment.state = state;
+        assignment.since = now;
+        self.put(assignment, now);
+    }
+
+    /// No proof in time and none to the probe: an error (I8).
+    fn silent(&mut self, mut assignment: Assignment, now: Time) {
+        let Some(hop) = self.hop(&assignment).map(|release| release.id) else { return };
+        let Assignment { operation, device, attempt, .. } = assignment;
+        self.record_outcome(&assignment, hop, AttemptState::Silent, None, now);
+        assignment.state = AttemptState::Silent;
+        assignment.since = now;
+        self.put(assignment, now);
+        self.outputs.push_back(Output::Recall { operation, device, attempt });
+    }
+
+    fn overdue(&mut self, assignment: Assignment, fleet: &Fleet, now: Time) {
+        let Assignment { operation, device, attempt, .. } = assignment;
+        match assignment.state {
+            AttemptState::Granted => {
+                let detail = "did not take the order in time".to_owned();
+                self.faulted(assignment, Fault { kind: FaultKind::NoAnswer, detail }, None, now);
+                self.outputs.push_back(Output::Recall { operation, device, attempt });
+            }
+            AttemptState::Sent | AttemptState::Accepted | AttemptState::Transferred => {
+                let detail = "no progress before the installation".to_owned();
+                let kind = FaultKind::ConnectionLost;
+                self.faulted(assignment, Fault { kind, detail }, None, now);
+                self.outputs.push_back(Output::Recall { operation, device, attempt });
+            }
+            AttemptState::Claimed | AttemptState::Verifying => {
+                if self.was_probed(operation, device) {
+                    return self.silent(assignment, now);
+                }
+                if let Some(watch) =
+                    self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
+                {
+                    watch.probed = Some(now);
+                }
+                self.outputs.push_back(Output::Probe { operation, device, attempt });
+                self.reschedule(operation, device);
+            }
+            AttemptState::Soaking => self.judge_soaking(assignment, fleet, now, true),
+            _ => {}
+        }
+    }
+
+    /// Looks at a soaking device by what is known of it now; at the end of its time it must
+    /// stand the test.
+    fn judge_soaking(&mut self, assignment: Assignment, fleet: &Fleet, now: Time, ended: bool) {
+        let Some(device) = fleet.device(assignment.device) else {
+            if ended {
+                self.silent(assignment, now);
+            }
+            return;
+        };
+        let Some(release) = self.hop(&assignment) else { return };
+        let version = version_of(release, device).cloned();
+        let wrong = version.as_ref().is_some_and(|v| *v != release.manifest.release.version);
+        // The version was proved when the soak began. A configuration is proved by its values
+        // and the device's row may follow later, so only a firmware's version is held against it.
+        let version = if wrong && release.manifest.is_firmware() {
+            version
+        } else {
+            Some(release.manifest.release.version.clone())
+        };
+        if !ended && !wrong {
+            return;
+        }
+        let assessment = self.assessed(&assignment, device, version.as_ref(), None, now);
+        self.conclude(assignment, assessment, version.as_ref(), device, now);
+    }
+}

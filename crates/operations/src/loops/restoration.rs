@@ -1,0 +1,79 @@
+//! Going on after a restart, from nothing but what is durable.
+
+use std::collections::BTreeSet;
+
+use model::{AttemptState, DeviceId, Fleet, OperationId, ReleaseId, Snapshot, Time};
+
+use super::{Loops, Run};
+use crate::Config;
+
+/// An intent that names an attempt and the release it installs.
+type Begun = BTreeSet<(OperationId, DeviceId, u32, ReleaseId)>;
+
+impl Loops {
+    /// Builds the state in which the loops were before they stopped, and orders every attempt
+    /// that may have reached its device to be read back ([`crate::Dispatch`] with `resume`).
+    ///
+    /// Times in which a device must prove itself go on, with a probe of full length at their
+    /// end; times without progress start again, so that a long stop of the server is not taken
+    /// for a standstill of its devices (I17).
+    #[must_use]
+    pub fn restore(config: Config, snapshot: &Snapshot, fleet: &Fleet, now: Time) -> Self {
+        let mut loops = Self::new(config);
+        for release in &snapshot.releases {
+            loops.insert_release(release.clone());
+        }
+        for operation in &snapshot.operations {
+            let Some(published) = loops.releases.get(&operation.release) else { continue };
+            let mut run = Run::new(operation.clone(), published.release.clone());
+            run.bad_news = !operation.state.is_final();
+            loops.runs.insert(operation.id, run);
+        }
+        for assignment in &snapshot.assignments {
+            let Some(run) = loops.runs.get_mut(&assignment.operation) else { continue };
+            run.keep(assignment, now);
+            if matches!(assignment.state, AttemptState::Failed { .. } | AttemptState::Silent) {
+                let failed = (run.operation.release, assignment.device);
+                loops.compliance.failed.insert(failed);
+            }
+            if assignment.state.is_in_flight() {
+                loops.busy.insert(assignment.device, assignment.operation);
+            }
+        }
+        loops.sort_by_urgency();
+        loops.refresh_standards();
+        loops.resume_in_flight(snapshot, now);
+        loops.dirty.extend(fleet.iter().map(|device| device.id));
+        loops.settle_dirty(fleet, now);
+        loops.compliance.sweep = false;
+        loops
+    }
+
+    fn resume_in_flight(&mut self, snapshot: &Snapshot, now: Time) {
+        let begun: Begun = snapshot
+            .intents
+            .iter()
+            .map(|intent| (intent.operation, intent.device, intent.attempt, intent.release))
+            .collect();
+        let in_flight: Vec<(DeviceId, OperationId)> =
+            self.busy.iter().map(|(device, operation)| (*device, *operation)).collect();
+        for (device, operation) in in_flight {
+            let Some(run) = self.runs.get(&operation) else { continue };
+            let Some(mut assignment) = run.assignments.get(&device).cloned() else { continue };
+            let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
+            let sent = begun.contains(&(operation, device, assignment.attempt, hop));
+            match assignment.state {
+                // Its turn comes again in the queue; nothing was sent.
+                AttemptState::Granted if !sent => self.reschedule(operation, device),
+                AttemptState::Soaking => self.reschedule(operation, device),
+                AttemptState::Granted => {
+                    assignment.state = AttemptState::Sent;
+                    assignment.since = now;
+                    self.put(assignment, now);
+                    self.dispatch(operation, device, true, now);
+                }
+                _ => self.dispatch(operation, device, true, now),
+            }
+        }
+    }
+}

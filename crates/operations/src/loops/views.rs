@@ -1,0 +1,170 @@
+//! What people and programs may look at.
+
+use std::collections::BTreeMap;
+
+use model::{
+    Assignment, AttemptState, Check, Counts, Device, DeviceId, Eligibility, Exclusion, Fleet,
+    Operation, OperationId, OperationState, Release, ReleaseId, Time,
+};
+
+use super::{Loops, Run};
+use crate::generation::{self, Memory, Question};
+
+impl Loops {
+    /// All operations in the order of their numbers.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.runs.values().map(|run| &run.operation)
+    }
+
+    /// One operation.
+    #[must_use]
+    pub fn operation(&self, id: OperationId) -> Option<&Operation> {
+        self.runs.get(&id).map(|run| &run.operation)
+    }
+
+    /// All releases in the order of their numbers.
+    pub fn releases(&self) -> impl Iterator<Item = &Release> {
+        self.releases.values().map(|published| &published.release)
+    }
+
+    /// One release.
+    #[must_use]
+    pub fn release(&self, id: ReleaseId) -> Option<&Release> {
+        self.releases.get(&id).map(|published| &published.release)
+    }
+
+    /// An operation's counts; every target is in exactly one of them (I7). After the end of the
+    /// operation `waiting` and `excluded` are those of its last moment.
+    #[must_use]
+    pub fn counts(&self, id: OperationId) -> Option<Counts> {
+        self.runs.get(&id).map(Run::counts)
+    }
+
+    /// Devices that wait or are no target, by reason code. Empty for an operation that has
+    /// ended and for one that does not exist.
+    #[must_use]
+    pub fn exclusions(
+        &self,
+        id: OperationId,
+        _fleet: &Fleet,
+        _now: Time,
+    ) -> BTreeMap<&'static str, u64> {
+        self.runs.get(&id).map(|run| run.targets.codes().clone()).unwrap_or_default()
+    }
+
+    /// One device in an operation; none while it was never granted.
+    #[must_use]
+    pub fn assignment(&self, id: OperationId, device: DeviceId) -> Option<&Assignment> {
+        self.runs.get(&id)?.assignments.get(&device)
+    }
+
+    /// All devices ever granted in an operation, in the order of their numbers.
+    pub fn assignments(&self, id: OperationId) -> impl Iterator<Item = &Assignment> {
+        self.runs.get(&id).into_iter().flat_map(|run| run.assignments.values())
+    }
+
+    /// Whether a device can be granted now, and if not why. Of an unknown operation no device
+    /// is a target.
+    #[must_use]
+    pub fn identify(&self, id: OperationId, device: &Device, now: Time) -> Eligibility {
+        let Some(run) = self.runs.get(&id) else {
+            return Eligibility::Excluded { exclusion: Exclusion::NotPicked };
+        };
+        if let Some(known) = run.assignments.get(&device.id).and_then(|known| standing(known, now))
+        {
+            return known;
+        }
+        if self.is_given_up(run, device.id) {
+            let attempts = run.operation.policy.retry.attempts_max;
+            return Eligibility::Excluded { exclusion: Exclusion::RetriesExhausted { attempts } };
+        }
+        let verdict =
+            generation::identify(&self.question(run, device), device, &mut Memory::default());
+        let waiting = |exclusion| Eligibility::Waiting { exclusion };
+        match (verdict, run.operation.state) {
+            (
+                Eligibility::Eligible { .. } | Eligibility::Waiting { .. },
+                OperationState::Aborted,
+            ) => Eligibility::Excluded { exclusion: Exclusion::OperationAborted },
+            (Eligibility::Eligible { .. }, OperationState::Paused) => {
+                waiting(Exclusion::OperationPaused)
+            }
+            (Eligibility::Eligible { .. }, OperationState::Ongoing)
+                if run.operation.element.is_some() =>
+            {
+                waiting(Exclusion::BatchFull)
+            }
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// The checks behind [`Loops::identify`] in their order, each with what was observed and
+    /// required; those after the first that fails are not asked.
+    #[must_use]
+    pub fn explain(&self, id: OperationId, device: &Device, now: Time) -> Vec<Check> {
+        let Some(run) = self.runs.get(&id) else { return Vec::new() };
+        let mut checks = generation::explain(&self.question(run, device), device, now);
+        if let Some(known) = run.assignments.get(&device.id) {
+            checks.push(Check {
+                name: "attempt".to_owned(),
+                holds: Some(known.state == AttemptState::Succeeded),
+                detail: format!(
+                    "element {}, try {}: {}",
+                    known.element,
+                    known.attempt,
+                    words(&known.state)
+                ),
+                age: Some(now.since(known.since)),
+            });
+        }
+        let state = run.operation.state;
+        checks.push(Check {
+            name: "operation".to_owned(),
+            holds: Some(matches!(state, OperationState::Pending | OperationState::Ongoing)),
+            detail: format!("{id} is {state}"),
+            age: None,
+        });
+        checks
+    }
+
+    fn question<'a>(&'a self, run: &'a Run, device: &Device) -> Question<'a> {
+        let id = run.operation.id;
+        Question {
+            release: &run.release,
+            graph: &self.graph,
+            scope: &run.operation.scope,
+            busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
+            reserved: self.reserved_by(device, run.urgency, Some(id)),
+        }
+    }
+}
+
+/// What an assignment says about granting its device; none when it may be granted again.
+fn standing(known: &Assignment, now: Time) -> Option<Eligibility> {
+    let attempts = known.attempt;
+    let exclusion = match &known.state {
+        AttemptState::Deferred { until, .. } if *until > now => {
+            let exclusion = Exclusion::RetryWaiting { until: *until, attempts };
+            return Some(Eligibility::Waiting { exclusion });
+        }
+        AttemptState::Deferred { .. } | AttemptState::Succeeded => return None,
+        AttemptState::Failed { .. } | AttemptState::Silent => {
+            Exclusion::RetriesExhausted { attempts }
+        }
+        AttemptState::Cancelled => Exclusion::OperationAborted,
+        _ => {
+            let operation = known.operation;
+            let exclusion = Exclusion::BusyOtherOperation { operation };
+            return Some(Eligibility::Waiting { exclusion });
+        }
+    };
+    Some(Eligibility::Excluded { exclusion })
+}
+
+fn words(state: &AttemptState) -> String {
+    match state {
+        AttemptState::Failed { fault } => format!("failed: {fault}"),
+        AttemptState::Deferred { until, fault } => format!("tried again at {until}: {fault}"),
+        state => state.as_str().to_owned(),
+    }
+}
