@@ -19,6 +19,7 @@ mod outbox;
 mod registrations;
 #[cfg(test)]
 mod tests;
+mod views;
 
 pub use config::Config;
 pub use event::{AskError, AskToken, Event};

@@ -58,7 +58,7 @@ impl Engine {
         if let Some(registration) = self.registry.by_id(registered.id) {
             self.lives.insert(id, Live::new(registered.id, &registration.request, peer));
         }
-        self.record_registration(id, now);
+        self.record_registration(id);
         if known.is_none() {
             // The number must survive a crash before anything refers to it.
             self.flush_device(id);
@@ -93,7 +93,7 @@ impl Engine {
             live.queue_mode = fresh.queue_mode;
         }
         if updated.moved_from.is_some() || updated.objects_changed {
-            self.record_registration(device, now);
+            self.record_registration(device);
         }
         self.contact(device, now);
         if self.fleet.device(device).is_some_and(|device| !device.is_identified()) {
@@ -161,22 +161,29 @@ impl Engine {
         self.events.push_back(Event::DeviceLeft { device: id, deregistered });
     }
 
-    fn record_registration(&mut self, device: DeviceId, now: Time) {
-        let Some(live) = self.lives.get(&device) else { return };
-        let Some(registration) = self.registry.by_id(live.registration) else { return };
+    fn record_registration(&mut self, device: DeviceId) {
+        if let Some(registration) = self.registration(device) {
+            self.outbox.record(Record::Registration(registration));
+        }
+    }
+
+    /// How a device is reached; none while it is not registered.
+    #[must_use]
+    pub fn registration(&self, device: DeviceId) -> Option<Registration> {
+        let live = self.lives.get(&device)?;
+        let registration = self.registry.by_id(live.registration)?;
         let details = Details {
             queries: registration.request.queries(),
             links: registration.request.links.to_string(),
         };
-        let record = Registration {
+        Some(Registration {
             device,
             driver: DRIVER.to_owned(),
             address: registration.peer.to_string(),
             location: registration.id.to_string(),
             details: serde_json::to_string(&details).unwrap_or_default(),
-            at: now,
-        };
-        self.outbox.record(Record::Registration(record));
+            at: Time::from_since_origin(registration.registered_at),
+        })
     }
 }
 
