@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
         &["model", "coap", "lwm2m", "fleet", "operations", "engine", "store", "api", "console"],
     ),
     ("sim", &["model", "coap", "lwm2m", "fleet", "operations", "engine", "store"]),
-    ("cli", &["server", "sim", "api", "model"]),
+    ("cli", &["server", "sim", "api", "console", "model"]),
 ];
 
 /// Rooms without I/O, clock, thread and randomness.
