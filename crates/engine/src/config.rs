@@ -24,8 +24,11 @@ pub struct Config {
     pub queue_awake: Duration,
     /// Longest time a changed device value stays in memory only. Lower costs more writes.
     pub device_flush: Duration,
-    /// Wait before a device that did not say who it is is asked again.
+    /// Wait before a device that did not say who it is is asked again; doubled each time. Some
+    /// devices do not listen at once after they registered.
     pub identity_retry: Duration,
+    /// Longest wait between two such questions.
+    pub identity_retry_max: Duration,
     /// Orders of operators to devices that may be open at once.
     pub asks_open_max: usize,
 }
@@ -40,7 +43,8 @@ impl Default for Config {
             pace: Pace::default(),
             queue_awake: Duration::from_secs(93),
             device_flush: Duration::from_secs(1),
-            identity_retry: Duration::from_secs(30),
+            identity_retry: Duration::from_secs(2),
+            identity_retry_max: Duration::from_secs(300),
             asks_open_max: 10_000,
         }
     }

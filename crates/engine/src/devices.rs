@@ -23,6 +23,8 @@ pub(crate) struct Live {
     pub(crate) awake_until: Option<Time>,
     /// When it is asked again who it is.
     pub(crate) identify_at: Option<Time>,
+    /// How often it was asked in vain.
+    pub(crate) identify_failures: u32,
     /// What is asked of it and not answered yet.
     pub(crate) open: BTreeSet<RequestId>,
     /// Its running observations.
@@ -43,6 +45,7 @@ impl Live {
             queue_mode: request.queue_mode,
             awake_until: None,
             identify_at: None,
+            identify_failures: 0,
             open: BTreeSet::new(),
             observed: BTreeSet::new(),
         }
@@ -68,8 +71,14 @@ impl Engine {
         }
     }
 
+    /// Lets an ask leave in this turn, after the answers to devices: a device that was not told
+    /// yet that it is registered resets requests or drops them.
+    pub(crate) fn ask(&mut self, pending: Pending) {
+        self.to_ask.push_back(pending);
+    }
+
     /// Sends an ask; one that cannot be sent is answered with silence in the same turn.
-    pub(crate) fn ask(&mut self, pending: Pending, now: Time) {
+    pub(crate) fn send_ask(&mut self, pending: Pending, now: Time) {
         let reachable = self
             .fleet
             .device(pending.device)
@@ -220,7 +229,7 @@ impl Engine {
     }
 
     /// Asks a device who it is, and to say when what requirements depend on changes.
-    pub(crate) fn identify(&mut self, device: DeviceId, now: Time) {
+    pub(crate) fn identify(&mut self, device: DeviceId) {
         let Some(live) = self.lives.get_mut(&device) else { return };
         live.identify_at = None;
         let mut asks: Vec<Ask> = fleet::identity_reads(&live.objects).map(Ask::Read).collect();
@@ -228,20 +237,33 @@ impl Engine {
             asks.extend(fleet::standing_observations(&live.objects).map(Ask::Observe));
         }
         for ask in asks {
-            self.ask(Pending { device, ask, purpose: Purpose::Identity }, now);
+            self.ask(Pending { device, ask, purpose: Purpose::Identity });
         }
     }
 
     fn identity_answered(&mut self, pending: &Pending, answer: &Answer, now: Time) {
-        let unknown =
-            self.fleet.device(pending.device).is_some_and(|device| !device.is_identified());
-        let failed = matches!(answer, Answer::Silence | Answer::Garbled(_));
-        if unknown && failed && matches!(pending.ask, Ask::Read(_)) {
-            let at = now + self.config.identity_retry;
-            if let Some(live) = self.lives.get_mut(&pending.device) {
-                live.identify_at.get_or_insert(at);
+        let Ask::Read(path) = pending.ask else { return };
+        let device = pending.device;
+        if let Answer::Refused(_) = answer {
+            // Some devices know single resources only.
+            for resource in fleet::identity_resources(path) {
+                let ask = Ask::Read(resource);
+                self.ask(Pending { device, ask, purpose: Purpose::Identity });
             }
-            self.schedule(pending.device);
+        }
+        let unknown = self.fleet.device(device).is_some_and(|device| !device.is_identified());
+        if unknown && matches!(answer, Answer::Silence | Answer::Garbled(_)) {
+            self.identify_later(device, now);
+        }
+    }
+
+    fn identify_later(&mut self, device: DeviceId, now: Time) {
+        let Some(live) = self.lives.get_mut(&device) else { return };
+        if live.identify_at.is_none() {
+            let doubled = self.config.identity_retry * (1 << live.identify_failures.min(16));
+            live.identify_at = Some(now + doubled.min(self.config.identity_retry_max));
+            live.identify_failures = live.identify_failures.saturating_add(1);
+            self.schedule(device);
         }
     }
 
@@ -326,7 +348,7 @@ impl Engine {
                 live.awake_until = None;
                 self.set_presence(device, Presence::Asleep, now);
             } else if live.identify_at.is_some_and(|at| at <= now) {
-                self.identify(device, now);
+                self.identify(device);
             }
         }
         let due = self

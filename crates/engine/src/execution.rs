@@ -162,7 +162,7 @@ impl Engine {
             match output {
                 Wanted::Ask(ask) => {
                     let purpose = Purpose::Procedure { operation, attempt };
-                    self.ask(Pending { device, ask, purpose }, now);
+                    self.ask(Pending { device, ask, purpose });
                 }
                 Wanted::Intend(step) => {
                     let intent = Intent { operation, device, attempt, release, step, at: now };

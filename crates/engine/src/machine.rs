@@ -34,6 +34,8 @@ pub struct Engine {
     pub(crate) asks: BTreeMap<RequestId, Pending>,
     /// Whose observation it is, and of what.
     pub(crate) observations: BTreeMap<RequestId, (DeviceId, Path)>,
+    /// Asks that leave in this turn.
+    pub(crate) to_ask: VecDeque<Pending>,
     /// Asks that could not be sent; they are answered with silence in the next turn.
     pub(crate) unsent: VecDeque<Pending>,
     pub(crate) next_ask: u64,
@@ -116,6 +118,7 @@ impl Engine {
             running: BTreeMap::new(),
             asks: BTreeMap::new(),
             observations: BTreeMap::new(),
+            to_ask: VecDeque::new(),
             unsent: VecDeque::new(),
             next_ask: 1,
             timers: BTreeSet::new(),
@@ -241,6 +244,10 @@ impl Engine {
             let mut moved = false;
             while let Some(event) = self.endpoint.poll_event() {
                 self.handle_coap(event, now);
+                moved = true;
+            }
+            while let Some(pending) = self.to_ask.pop_front() {
+                self.send_ask(pending, now);
                 moved = true;
             }
             while let Some(pending) = self.unsent.pop_front() {

@@ -163,7 +163,7 @@ impl Engine {
         }
         let token = AskToken(self.next_ask);
         self.next_ask += 1;
-        self.ask(Pending { device, ask, purpose: Purpose::Order(token) }, now);
+        self.ask(Pending { device, ask, purpose: Purpose::Order(token) });
         self.turn(now);
         Ok(token)
     }

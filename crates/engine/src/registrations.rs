@@ -67,7 +67,7 @@ impl Engine {
         }
         self.keep_awake(id, now);
         self.events.push_back(Event::DeviceRegistered { device: id, new: known.is_none() });
-        self.identify(id, now);
+        self.identify(id);
         self.device_changed(id, now);
         self.step(id, now, |procedure| procedure.handle_registered(now));
         Ok(registered.id)
@@ -97,7 +97,7 @@ impl Engine {
         }
         self.contact(device, now);
         if self.fleet.device(device).is_some_and(|device| !device.is_identified()) {
-            self.identify(device, now);
+            self.identify(device);
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Engine {
         let device = self.fleet.device_mut(kept.device)?;
         device.presence = if asleep { Presence::Asleep } else { Presence::Online };
         if !device.is_identified() {
-            self.identify(kept.device, now);
+            self.identify(kept.device);
         }
         Some(())
     }

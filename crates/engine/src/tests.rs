@@ -20,6 +20,10 @@ struct Pair {
     version: &'static str,
     /// Whether batches are acknowledged as durable.
     commits: bool,
+    /// The device refuses to read more than one resource at once.
+    single_resources: bool,
+    /// The device answers in a format it does not name.
+    garbles: bool,
 }
 
 const SERVER: &str = "127.0.0.1:5683";
@@ -41,6 +45,8 @@ impl Pair {
             events: Vec::new(),
             version: "1.0.0",
             commits: true,
+            single_resources: false,
+            garbles: false,
         }
     }
 
@@ -96,6 +102,12 @@ impl Pair {
         let text =
             |text: &str| Response::new(Code::CONTENT).content_format(0).payload(text.to_owned());
         match (request.method, path.as_str()) {
+            (Code::GET, "/3/0" | "/5/0") if self.single_resources => Response::new(Code::NOT_FOUND),
+            (Code::GET, "/3/0") if self.garbles => {
+                Response::new(Code::CONTENT).content_format(65_000).payload("?")
+            }
+            (Code::GET, "/3/0/0") => text("ACME"),
+            (Code::GET, "/3/0/1") => text("WS-200"),
             (Code::GET, "/3/0") => {
                 let json = format!(
                     r#"[{{"bn":"/3/0/","n":"0","vs":"ACME"}},{{"n":"1","vs":"WS-200"}},{{"n":"3","vs":"{}"}},{{"n":"9","v":80}}]"#,
@@ -112,6 +124,13 @@ impl Pair {
             (Code::PUT, _) => Response::new(Code::CHANGED),
             _ => Response::new(Code::NOT_FOUND),
         }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.now = self.now + by;
+        self.device.handle_timeout(self.now.since_origin());
+        self.engine.handle_timeout(self.now);
+        self.settle();
     }
 
     fn register(&mut self) -> Vec<Response> {
@@ -142,6 +161,49 @@ fn a_registration_makes_a_device_that_is_asked_who_it_is() {
     assert_eq!(device.datamodel.battery_percent.unwrap().value, 80);
     assert!(pair.seen.contains(&"GET /3/0".to_owned()));
     assert!(pair.records.iter().any(|record| matches!(record, Record::Registration(_))));
+}
+
+/// A device that was not told yet that it is registered resets requests or drops them.
+#[test]
+fn a_registration_is_answered_before_anything_is_asked() {
+    let mut pair = Pair::new(Snapshot::default());
+    let register = Request::post("/rd").query("ep=x").query("lwm2m=1.0").payload("</3/0>");
+    pair.device.request(address(SERVER), register, pair.now.since_origin()).unwrap();
+    let register = pair.device.poll_transmit().unwrap();
+    pair.engine.handle_datagram(address(DEVICE), &register.datagram, pair.now);
+    let codes: Vec<u8> =
+        std::iter::from_fn(|| pair.engine.poll_transmit()).map(|t| t.datagram[1]).collect();
+    // 2.01, then GET; one request at a time.
+    assert_eq!(codes, [0x41, 0x01]);
+}
+
+#[test]
+fn a_device_that_knows_single_resources_only_is_asked_for_those() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.single_resources = true;
+    pair.register();
+    assert!(pair.device().is_identified());
+    let hardware = pair.seen.iter().filter(|seen| *seen == "GET /3/0/18").count();
+    assert_eq!(hardware, 1, "what is refused is not asked again: {:?}", pair.seen);
+}
+
+#[test]
+fn a_device_that_does_not_say_who_it_is_is_asked_again_less_and_less_often() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.garbles = true;
+    pair.register();
+    let mut asked = vec![];
+    for second in 1..20 {
+        pair.seen.clear();
+        pair.advance(Duration::from_secs(1));
+        if pair.seen.contains(&"GET /3/0".to_owned()) {
+            asked.push(second);
+        }
+    }
+    assert_eq!(asked, [2, 6, 14]);
+    pair.garbles = false;
+    pair.advance(Duration::from_secs(11));
+    assert!(pair.device().is_identified());
 }
 
 /// I11: a Location that is not known is answered 4.04, so that the device registers anew.

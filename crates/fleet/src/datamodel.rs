@@ -28,6 +28,14 @@ pub fn identity_reads(objects: &[Path]) -> impl Iterator<Item = Path> {
     [DEVICE, CONNECTIVITY, FIRMWARE].into_iter().filter(|path| registered(objects, *path))
 }
 
+/// The single resources to read when a device refuses one of [`identity_reads`]: some know no
+/// more than that. None for what nothing depends on.
+pub fn identity_resources(instance: Path) -> impl Iterator<Item = Path> {
+    [MANUFACTURER, MODEL, FIRMWARE_VERSION, HARDWARE_VERSION, POWER_SOURCES, MEMORY_FREE]
+        .into_iter()
+        .filter(move |resource| resource.parent() == Some(instance))
+}
+
 /// Resources worth being told about, of the objects it registered: those that requirements ask.
 pub fn standing_observations(objects: &[Path]) -> impl Iterator<Item = Path> {
     [BATTERY_LEVEL, SIGNAL_STRENGTH]

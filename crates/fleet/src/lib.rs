@@ -15,6 +15,8 @@ mod procedure;
 
 pub use ask::{Answer, Ask, firmware_path};
 pub use configuration::ConfigurationWrite;
-pub use datamodel::{absorb, forget_values, identity_reads, scalar, standing_observations, value};
+pub use datamodel::{
+    absorb, forget_values, identity_reads, identity_resources, scalar, standing_observations, value,
+};
 pub use firmware::FirmwareUpdate;
 pub use procedure::{Output, Pace, Procedure, Standing};
