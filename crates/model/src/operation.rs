@@ -176,8 +176,12 @@ pub struct Assignment {
     pub device: DeviceId,
     /// The element that granted it.
     pub element: u64,
-    /// Tries so far, from 1.
+    /// Number of the try, from 1. Each hop of the path and each retry has its own, so that no
+    /// late report is taken for another's.
     pub attempt: u32,
+    /// Hops of the path that are proved.
+    #[serde(default)]
+    pub hops: u32,
     /// Where it stands.
     pub state: AttemptState,
     /// Releases still to be installed, first one next; the last is the goal.
@@ -190,6 +194,14 @@ pub struct Assignment {
     pub warnings: u32,
     /// When the state was entered.
     pub since: Time,
+}
+
+impl Assignment {
+    /// Tries that count for the retry policy, this one included: proved hops do not.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.attempt.saturating_sub(self.hops)
+    }
 }
 
 /// Where an attempt stands (engine states from Granted on).

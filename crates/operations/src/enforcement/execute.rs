@@ -41,6 +41,6 @@ pub(crate) fn execute(
         attempt: assignment.attempt,
         release,
         change,
-        resume: sent_before || assignment.attempt > 1,
+        resume: sent_before || assignment.tries() > 1,
     }
 }

@@ -15,18 +15,18 @@ pub(crate) struct After<'a> {
     pub(crate) retry: &'a Retry,
     /// The state of the operation: one that has ended tries nothing again.
     pub(crate) state: OperationState,
-    /// The try that failed, from 1.
-    pub(crate) attempt: u32,
+    /// The tries made, the one that failed included.
+    pub(crate) tries: u32,
 }
 
 /// Decides what becomes of an attempt after a fault, by the class of the fault: a passing one is
 /// tried again, each wait twice the last, until the tries are used up; the others will not pass.
 pub(crate) fn retry(after: &After<'_>, fault: Fault, now: Time) -> AttemptState {
     let passes = fault.kind.class() == FaultClass::Transient;
-    if !passes || after.state.is_final() || after.attempt >= after.retry.attempts_max {
+    if !passes || after.state.is_final() || after.tries >= after.retry.attempts_max {
         return AttemptState::Failed { fault };
     }
-    let doublings = after.attempt.saturating_sub(1).min(31);
+    let doublings = after.tries.saturating_sub(1).min(31);
     let wait = after.retry.backoff.0.saturating_mul(1 << doublings).min(after.retry.backoff_max.0);
     AttemptState::Deferred { until: now + wait, fault }
 }

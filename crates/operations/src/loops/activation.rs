@@ -130,7 +130,7 @@ impl Loops {
                 reserved: None,
             };
             let verdict = identify(&question, device, &mut run.memory);
-            let tries = run.assignments.get(&id).map_or(1, |known| known.attempt + 1);
+            let tries = run.assignments.get(&id).map_or(1, |known| known.tries() + 1);
             let Eligibility::Eligible { path } = verdict else { continue };
             if filter(run.operation.state, tries, &run.operation.policy.retry) {
                 members.push(Member { device: id, path });
@@ -180,6 +180,7 @@ impl Loops {
             device,
             element,
             attempt: earlier.map_or(1, |earlier| earlier.attempt + 1),
+            hops: earlier.map_or(0, |earlier| earlier.hops),
             state: AttemptState::Granted,
             baseline: hop.map_or_else(Vec::new, |hop| extract(&hop.release.manifest, known)),
             path,
@@ -211,9 +212,16 @@ impl Loops {
         enforcement::reorder(&mut elements);
         let demands: Vec<Demand> =
             elements.iter().filter_map(|(id, _, _)| self.runs.get(id)).map(Run::demand).collect();
-        let asking: u64 = demands.iter().map(|demand| demand.running + demand.queued).sum();
-        // Devices queued for paused operations hold nothing, but are few and soon gone.
-        let others = (self.busy.len() as u64).saturating_sub(asking);
+        // What a paused operation has queued runs nowhere and takes no capacity.
+        let queued: u64 = self
+            .by_urgency
+            .iter()
+            .filter_map(|id| self.runs.get(id))
+            .map(|run| run.queued.len() as u64)
+            .sum();
+        let running = (self.busy.len() as u64).saturating_sub(queued);
+        let asking: u64 = demands.iter().map(|demand| demand.running).sum();
+        let others = running.saturating_sub(asking);
         let mut started = false;
         for admission in enforcement::queue(&demands, others, self.config.parallel_max) {
             for _ in 0..admission.now {

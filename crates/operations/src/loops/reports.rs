@@ -224,7 +224,7 @@ impl Loops {
         let Some(device) = fleet.device(assignment.device) else { return };
         let Some(release) = self.hop(&assignment) else { return };
         let version = release.manifest.release.version.clone();
-        if assignment.state == AttemptState::Granted && assignment.attempt == 1 {
+        if assignment.state == AttemptState::Granted && assignment.tries() == 1 {
             self.proved(assignment, Some(&version), device, now);
         } else {
             self.reported(assignment, Some(&version), None, fleet, now);
@@ -261,6 +261,8 @@ impl Loops {
             assignment.baseline = extract(&published.release.manifest, device);
         }
         assignment.state = AttemptState::Granted;
+        assignment.attempt += 1;
+        assignment.hops += 1;
         self.put(assignment, now);
         if state == Some(OperationState::Ongoing) {
             // It keeps the place among the parallel ones that it already has.
@@ -287,7 +289,7 @@ impl Loops {
         let after = After {
             retry: &run.operation.policy.retry,
             state: run.operation.state,
-            attempt: assignment.attempt,
+            tries: assignment.tries(),
         };
         let passing = fault.kind.class() == FaultClass::Transient;
         let words = fault.to_string();

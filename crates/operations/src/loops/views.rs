@@ -141,7 +141,7 @@ impl Loops {
 
 /// What an assignment says about granting its device; none when it may be granted again.
 fn standing(known: &Assignment, now: Time) -> Option<Eligibility> {
-    let attempts = known.attempt;
+    let attempts = known.tries();
     let exclusion = match &known.state {
         AttemptState::Deferred { until, .. } if *until > now => {
             let exclusion = Exclusion::RetryWaiting { until: *until, attempts };

@@ -1,1 +1,111 @@
+//! A restart changes nothing: the same state, and the same decisions afterwards.
 
+use model::{Presence, Record};
+
+use super::world::{Call, Nature, World};
+use super::{config, firmware, fleet, policy};
+use crate::{Loops, Output};
+
+fn world(seed: u64) -> World {
+    let natures = [
+        vec![Nature::Good; 10],
+        vec![Nature::Flaky(1), Nature::Flaky(5), Nature::Bricks, Nature::Refuses],
+    ]
+    .concat();
+    let mut world = World::new(seed, config(), fleet(30 + seed % 40, "1.0.0"), &natures);
+    let middle = firmware("sensor", "1.1.0", "");
+    let goal = firmware(
+        "sensor",
+        "2.0.0",
+        "[[upgrade]]\nfrom = \"1.1.0\"\n[confirm]\nwithin = \"60s\"\nsoak = \"3s\"",
+    );
+    world.loops.publish(middle, "test", None, &world.fleet, seed, world.now).unwrap();
+    // Tolerant enough to go on to the end in spite of the faults.
+    let mut policy = policy();
+    policy.tolerated_errors = model::PerPhase {
+        test: model::Rate::percent(60),
+        cautious: model::Rate::percent(40),
+        generalization: model::Rate::percent(25),
+    };
+    world.loops.publish(goal, "test", Some(policy), &world.fleet, seed, world.now).unwrap();
+    for at in 0..6 {
+        let device = model::DeviceId(1 + world.below(30));
+        world.schedule_presence(device, 5 + at * 7, Presence::Offline);
+        world.schedule_presence(device, 60 + at * 31, Presence::Online);
+        world.schedule_arrival(at * 50);
+    }
+    world.turn(false);
+    world
+}
+
+fn restored(world: &World) -> Loops {
+    let snapshot = world.durable.snapshot();
+    Loops::restore(config(), &snapshot, &world.fleet, world.now)
+}
+
+#[test]
+fn a_restart_restores_what_was_there() {
+    for seed in 0..12 {
+        let mut world = world(seed);
+        let mut steps = 0;
+        while world.step(false) {
+            steps += 1;
+            if steps % 23 != 0 {
+                continue;
+            }
+            let after = restored(&world);
+            let before = &world.loops;
+            assert!(after.operations().eq(before.operations()), "seed {seed} step {steps}");
+            assert!(after.releases().eq(before.releases()), "seed {seed} step {steps}");
+            for operation in before.operations() {
+                let id = operation.id;
+                assert!(after.assignments(id).eq(before.assignments(id)), "seed {seed}");
+                assert_eq!(after.counts(id), before.counts(id), "seed {seed} step {steps}");
+                let codes = |loops: &Loops| loops.exclusions(id, &world.fleet, world.now);
+                assert_eq!(codes(&after), codes(before), "seed {seed} step {steps}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restart_does_not_change_what_is_decided_afterwards() {
+    let mut compared = 0;
+    for seed in 0..40 {
+        let mut world = world(seed);
+        let fork = 10 + world.below(300);
+        for _ in 0..fork {
+            world.step(false);
+        }
+        while world.is_probing() && world.step(false) {}
+        let mut fleet = world.fleet.clone();
+        let mut twin = restored(&world);
+        while twin.poll_output().is_some() {}
+        world.calls.clear();
+        world.records.clear();
+        while world.step(false) {}
+
+        let mut records: Vec<Record> = Vec::new();
+        for (now, call) in &world.calls {
+            match call {
+                Call::Known(device) => fleet.insert(device.clone()),
+                Call::Report(operation, device, attempt, progress) => {
+                    twin.report(*operation, *device, *attempt, progress.clone(), &fleet, *now);
+                }
+                Call::Changed(device) => twin.device_changed(*device, &fleet, *now),
+                Call::Activate => twin.activate(&fleet, *now),
+            }
+            while let Some(output) = twin.poll_output() {
+                if let Output::Record(record) = output {
+                    records.push(record);
+                }
+            }
+        }
+        for (at, (mine, its)) in world.records.iter().zip(&records).enumerate() {
+            assert_eq!(mine, its, "seed {seed}: record {at} after the fork at step {fork}");
+        }
+        assert_eq!(world.records.len(), records.len(), "seed {seed}");
+        compared += records.len();
+    }
+    assert!(compared > 5_000, "{compared}");
+}

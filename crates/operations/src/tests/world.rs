@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    Assignment, AttemptState, Decision, DeviceId, Fault, FaultKind, Fleet, Grant, Intent,
+    Assignment, AttemptState, Decision, Device, DeviceId, Fault, FaultKind, Fleet, Grant, Intent,
     Operation, OperationId, Outcome, Presence, Progress, Record, Release, ReleaseId, Snapshot,
     Step, Time, Version,
 };
@@ -111,6 +111,13 @@ enum Happening {
         attempt: u32,
         progress: Progress,
     },
+    /// The driver tells the device to install.
+    Install {
+        operation: OperationId,
+        device: DeviceId,
+        attempt: u32,
+        version: Version,
+    },
     /// The device carries the change out by itself, server or not.
     Flash {
         operation: OperationId,
@@ -122,6 +129,15 @@ enum Happening {
         presence: Presence,
     },
     Arrival,
+}
+
+/// What the loops were told, so that others can be told the same.
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    Known(Device),
+    Report(OperationId, DeviceId, u32, Progress),
+    Changed(DeviceId),
+    Activate,
 }
 
 pub(super) struct World {
@@ -137,9 +153,11 @@ pub(super) struct World {
     numbers: u64,
     pub(super) losses: u64,
     pub(super) restarts: u32,
-    /// Attempts told to install by their driver.
-    installing: BTreeSet<(OperationId, DeviceId)>,
     pub(super) newcomer_version: String,
+    /// Everything since a fork: calls with their times, and the records that came of them.
+    pub(super) calls: Vec<(Time, Call)>,
+    pub(super) records: Vec<Record>,
+    probed: BTreeSet<(OperationId, DeviceId)>,
 }
 
 impl World {
@@ -157,8 +175,10 @@ impl World {
             numbers: 0,
             losses: 0,
             restarts: 0,
-            installing: BTreeSet::new(),
             newcomer_version: "1.0.0".to_owned(),
+            calls: Vec::new(),
+            records: Vec::new(),
+            probed: BTreeSet::new(),
         };
         let devices: Vec<(DeviceId, Version)> =
             world.fleet.iter().map(|d| (d.id, d.version.clone().unwrap())).collect();
@@ -190,6 +210,7 @@ impl World {
 
     /// Activates and makes what comes out durable, then does it; or loses all of it in a crash.
     pub(super) fn turn(&mut self, crash: bool) {
+        self.calls.push((self.now, Call::Activate));
         self.loops.activate(&self.fleet, self.now);
         let mut outputs: Vec<Output> = std::iter::from_fn(|| self.loops.poll_output()).collect();
         if crash {
@@ -199,6 +220,7 @@ impl World {
         for output in &outputs {
             if let Output::Record(record) = output {
                 self.durable.apply(record.clone());
+                self.records.push(record.clone());
             }
         }
         for output in outputs {
@@ -210,7 +232,9 @@ impl World {
     /// goes on.
     pub(super) fn restart(&mut self) {
         self.restarts += 1;
-        self.agenda.retain(|_, happening| !matches!(happening, Happening::Report { .. }));
+        self.agenda.retain(|_, happening| {
+            !matches!(happening, Happening::Report { .. } | Happening::Install { .. })
+        });
         let snapshot = self.durable.snapshot();
         self.loops = Loops::restore(self.config.clone(), &snapshot, &self.fleet, self.now);
         self.loops.activate(&self.fleet, self.now);
@@ -220,18 +244,14 @@ impl World {
         match output {
             Output::Dispatch(dispatch) => self.drive(&dispatch),
             Output::Probe { operation, device, attempt } => self.probe(operation, device, attempt),
+            // What was told to install goes on; what was not told is not told any more.
             Output::Recall { operation, device, attempt } => {
                 self.agenda.retain(|_, happening| {
-                    !matches!(happening, Happening::Report { operation: o, device: d, attempt: a, .. }
-                        if (*o, *d, *a) == (operation, device, attempt))
+                    !matches!(happening,
+                        Happening::Report { operation: o, device: d, attempt: a, .. }
+                        | Happening::Install { operation: o, device: d, attempt: a, .. }
+                            if (*o, *d, *a) == (operation, device, attempt))
                 });
-                // What was told to install goes on; a flash not yet ordered does not happen.
-                if !self.installing.contains(&(operation, device)) {
-                    self.agenda.retain(|_, happening| {
-                        !matches!(happening, Happening::Flash { operation: o, device: d, .. }
-                            if (*o, *d) == (operation, device))
-                    });
-                }
             }
             Output::Record(_) | Output::Event(_) => {}
         }
@@ -264,10 +284,7 @@ impl World {
         if truth.version == goal {
             return self.say(dispatch, 100, Progress::Unchanged);
         }
-        let flashing = self
-            .agenda
-            .values()
-            .any(|h| matches!(h, Happening::Flash { device: d, .. } if *d == device));
+        let flashing = self.is_flashing(device);
         if flashing {
             // Read back: it is at it already.
             self.say(dispatch, 100, Progress::Claimed);
@@ -287,9 +304,9 @@ impl World {
         }
         self.say(dispatch, 2_000, Progress::Transferred);
         self.say(dispatch, 2_500, Progress::Claimed);
-        let flash =
-            Happening::Flash { operation: dispatch.operation, device, version: goal.clone() };
-        self.at(8_000, flash);
+        let Dispatch { operation, attempt, .. } = *dispatch;
+        let version = goal.clone();
+        self.at(2_400, Happening::Install { operation, device, attempt, version });
         if truth.nature != Nature::Bricks {
             self.say(dispatch, 9_000, Progress::Returned);
             self.read_back(dispatch, &goal, 9_100);
@@ -320,6 +337,7 @@ impl World {
     }
 
     fn probe(&mut self, operation: OperationId, device: DeviceId, attempt: u32) {
+        self.probed.insert((operation, device));
         let truth = &self.truths[&device];
         let online = self.fleet.device(device).is_some_and(|d| d.presence == Presence::Online);
         let progress = if truth.alive && online {
@@ -357,15 +375,18 @@ impl World {
             Happening::Report { operation, device, attempt, progress } => {
                 self.hear(operation, device, attempt, progress);
             }
+            Happening::Install { operation, device, attempt, version } => {
+                self.install(operation, device, attempt, version);
+            }
             Happening::Flash { operation, device, version } => {
-                self.flash(operation, device, version)
+                self.flash(operation, device, version);
             }
             Happening::Presence { device, presence } => {
                 if let Some(known) = self.fleet.device_mut(device) {
                     known.presence = presence;
                     known.last_seen = self.now;
                 }
-                self.loops.device_changed(device, &self.fleet, self.now);
+                self.changed(device);
             }
             Happening::Arrival => {
                 let id = self.fleet.next_id();
@@ -373,7 +394,7 @@ impl World {
                 let version = newcomer.version.clone().unwrap();
                 self.truths.insert(id, truth(Nature::Good, version));
                 self.fleet.insert(newcomer);
-                self.loops.device_changed(id, &self.fleet, self.now);
+                self.changed(id);
             }
         }
     }
@@ -382,7 +403,8 @@ impl World {
         // A device that is gone says nothing.
         let online = self.fleet.device(device).is_some_and(|d| d.presence == Presence::Online);
         let speaks = online && self.truths[&device].alive;
-        if !speaks && !matches!(progress, Progress::Failed(_) | Progress::ProbeFailed) {
+        let own = matches!(progress, Progress::Sent | Progress::Failed(_) | Progress::ProbeFailed);
+        if !speaks && !own {
             return;
         }
         if progress == Progress::Sent {
@@ -396,8 +418,11 @@ impl World {
             let intent = Intent { operation, device, attempt, release, step, at: self.now };
             self.durable.apply(Record::Intent(intent));
         }
-        if progress == Progress::Claimed {
-            self.installing.insert((operation, device));
+        // Whatever a driver reads goes into the fleet before its report.
+        if progress == Progress::Unchanged
+            && let Some(known) = self.fleet.device_mut(device)
+        {
+            known.version = Some(self.truths[&device].version.clone());
         }
         if let Progress::Reported { version: Some(version), .. } = &progress
             && let Some(known) = self.fleet.device_mut(device)
@@ -411,8 +436,55 @@ impl World {
             }
             known.version = Some(version.clone());
         }
+        self.know(device);
+        self.calls.push((self.now, Call::Report(operation, device, attempt, progress.clone())));
         self.loops.report(operation, device, attempt, progress, &self.fleet, self.now);
+        self.changed(device);
+    }
+
+    fn know(&mut self, device: DeviceId) {
+        let known = self.fleet.device(device).unwrap().clone();
+        self.calls.push((self.now, Call::Known(known)));
+    }
+
+    fn changed(&mut self, device: DeviceId) {
+        self.know(device);
+        self.calls.push((self.now, Call::Changed(device)));
         self.loops.device_changed(device, &self.fleet, self.now);
+    }
+
+    /// Whether a probe waits for its answer; a restart would send it again.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probed.iter().any(|(operation, device)| {
+            self.loops.assignment(*operation, *device).is_some_and(|a| a.state.is_in_flight())
+        })
+    }
+
+    /// I2: the order is given only for the attempt that is in flight, on the last look.
+    fn install(
+        &mut self,
+        operation: OperationId,
+        device: DeviceId,
+        attempt: u32,
+        version: Version,
+    ) {
+        let known = self.loops.assignment(operation, device);
+        let granted = known.is_some_and(|known| {
+            known.attempt == attempt
+                && known.state.is_in_flight()
+                && known.state != AttemptState::Granted
+        });
+        let online = self.fleet.device(device).is_some_and(|d| d.presence == Presence::Online);
+        let flashing = self.is_flashing(device);
+        if granted && online && !flashing && self.truths[&device].version != version {
+            self.at(5_500, Happening::Flash { operation, device, version });
+        }
+    }
+
+    fn is_flashing(&self, device: DeviceId) -> bool {
+        self.agenda
+            .values()
+            .any(|h| matches!(h, Happening::Flash { device: d, .. } if *d == device))
     }
 
     fn flash(&mut self, operation: OperationId, device: DeviceId, version: Version) {
@@ -422,7 +494,6 @@ impl World {
             !matches!(state, None | Some(AttemptState::Granted | AttemptState::Cancelled)),
             "device {device} is flashed by {operation} while {state:?}"
         );
-        self.installing.remove(&(operation, device));
         let truth = self.truths.get_mut(&device).unwrap();
         match truth.nature {
             Nature::Bricks => truth.alive = false,

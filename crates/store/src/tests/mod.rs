@@ -132,6 +132,7 @@ pub(crate) fn assignment(device: u64, state: AttemptState) -> Assignment {
         state,
         path: vec![ReleaseId(1)],
         version_before: Some(Version::new("1.0.0")),
+        hops: 0,
         baseline: vec![Some(7), None],
         warnings: 0,
         since: Time::from_secs(8),
