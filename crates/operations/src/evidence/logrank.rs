@@ -172,7 +172,12 @@ impl Logrank {
 }
 
 /// ln of the factors of an event in an updated and in a control device.
+///
+/// An alternative at or below the tolerated ratio is neutral: as a bet on benefit it would be
+/// void for harmless changes.
 fn log_factors(treated: f64, control: f64, ratio: f64, tolerated: f64) -> (f64, f64) {
+    let tolerated = tolerated.max(1.0);
+    let ratio = ratio.max(tolerated);
     let of_control = log((tolerated * treated + control) / (ratio * treated + control));
     (log(ratio / tolerated) + of_control, of_control)
 }

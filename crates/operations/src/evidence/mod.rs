@@ -1,0 +1,41 @@
+//! Regulation by evidence and budget: the statistics, and nothing but the statistics.
+//!
+//! Two separate decisions. *When to stop* is a question of proof: sequential tests whose
+//! probability of ever stopping a good operation is bounded, however often one looks and however
+//! the sizes follow what was seen ([`Installs`], [`Logrank`], [`MeanDifference`], joined by
+//! [`judge`]). *How many next* is a question of what may be lost: an upper bound on the rate of
+//! faults, held against a budget ([`fault_bound`], [`next_element`]), and what the servers can
+//! carry ([`next_limit`]).
+//!
+//! Pure functions and states that are updated by events. E-values are kept as natural
+//! logarithms. Everything works in `f64` with the functions of `libm`, sums in a fixed order and
+//! stores floats by their bits ([`Exact`]), so that a replay gives the same bits everywhere.
+//! Configurations of a test must stay as they are while an operation runs.
+
+mod bernoulli;
+mod bound;
+mod budget;
+mod combine;
+mod exact;
+mod logrank;
+mod means;
+mod numeric;
+mod silence;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use bernoulli::{History, InstallConfig, Installs, Tolerance, tolerated};
+pub use bound::{
+    Baseline, BoundConfig, Exposure, FaultBound, Latency, expected_events, fault_bound, maturity,
+    poisson_upper, poisson_upper_approximate,
+};
+pub use budget::{
+    Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
+};
+pub use combine::{Combined, CombineConfig, Judgement, Scope, Stratum, combine, judge};
+pub use exact::Exact;
+pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
+pub use means::{Arm, IndicatorConfig, Interval, MeanDifference};
+pub use silence::{Gaps, SilenceConfig, deadline_s};
+pub use state::{Evidence, TestsConfig};
