@@ -7,8 +7,8 @@ use std::sync::Arc;
 use coap::RequestId;
 use fleet::{ConfigurationWrite, FirmwareUpdate, Output as Wanted, Procedure, Standing};
 use model::{
-    Assignment, Change, DeviceId, EndpointName, Intent, OperationId, Progress, Record, ReleaseId,
-    Snapshot, Step, Time,
+    Assignment, AttemptState, Change, DeviceId, EndpointName, Intent, OperationId, Progress,
+    Record, ReleaseId, Snapshot, Step, Time,
 };
 use operations::{Dispatch, Output};
 
@@ -39,7 +39,16 @@ pub(crate) type Intents = BTreeMap<(OperationId, DeviceId, ReleaseId), Standing>
 impl Engine {
     /// Reads the intents of attempts that were in flight.
     pub(crate) fn intents_of(&mut self, snapshot: &Snapshot) {
+        let tries: BTreeMap<(OperationId, DeviceId), u32> = snapshot
+            .assignments
+            .iter()
+            .map(|known| ((known.operation, known.device), known.attempt))
+            .collect();
         for intent in &snapshot.intents {
+            let current = tries.get(&(intent.operation, intent.device)) == Some(&intent.attempt);
+            if intent.step == Step::Install && !current {
+                continue;
+            }
             let key = (intent.operation, intent.device, intent.release);
             self.intents.entry(key).or_default().intents.insert(intent.step);
         }
@@ -67,6 +76,10 @@ impl Engine {
             Record::Assignment(assignment) if assignment.state.is_settled() => {
                 self.settled(assignment);
             }
+            // What soaks is judged by its row once the time is over, perhaps after a crash.
+            Record::Assignment(assignment) if assignment.state == AttemptState::Soaking => {
+                self.flush_device(assignment.device);
+            }
             // After a crash the row must not show less than the outcome that rests on it.
             Record::Outcome(outcome) => self.flush_device(outcome.device),
             _ => {}
@@ -78,9 +91,16 @@ impl Engine {
         if self.is_running(assignment.device, assignment.operation, assignment.attempt) {
             self.stop(assignment.device);
         }
+        let (operation, device) = (assignment.operation, assignment.device);
+        let (first, last) = (ReleaseId(0), ReleaseId(u64::MAX));
         if assignment.state.is_final() {
-            let (operation, device) = (assignment.operation, assignment.device);
             self.intents.retain(|(o, d, _), _| (*o, *d) != (operation, device));
+        } else {
+            // The next try reads first and may install; what was transferred may still be there.
+            let range = (operation, device, first)..=(operation, device, last);
+            for (_, standing) in self.intents.range_mut(range) {
+                standing.intents.remove(&Step::Install);
+            }
         }
     }
 

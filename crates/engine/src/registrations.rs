@@ -144,7 +144,10 @@ impl Engine {
         self.lives.insert(kept.device, live);
         let device = self.fleet.device_mut(kept.device)?;
         device.presence = if asleep { Presence::Asleep } else { Presence::Online };
-        if !device.is_identified() {
+        // A registration may follow a boot: a row without a value read since then, lost in the
+        // crash, may show the version before it.
+        let read_since = device.datamodel.values.values().any(|value| value.at >= kept.at);
+        if !read_since || !device.is_identified() {
             self.identify(kept.device);
         }
         Some(())

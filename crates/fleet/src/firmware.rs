@@ -305,6 +305,14 @@ impl FirmwareUpdate {
             State::Idle if told_to_install && self.seen.failure().is_some() => {
                 self.fail_by_result(FaultKind::UpdateFailed);
             }
+            // I2: an intent to install is durable and nothing is left to install, so it may have
+            // been carried out, also by a device that forgot the result. Report, never repeat.
+            State::Idle if told_to_install => {
+                self.put(Progress::Claimed);
+                self.put(Progress::Returned);
+                self.stage = Stage::ReadingBack;
+                self.report(now);
+            }
             State::Idle if self.chooses_pull().is_none() => self.fail(
                 FaultKind::UnsupportedProtocol,
                 format!(

@@ -252,6 +252,14 @@ fn a_restart_reads_back_before_it_acts() {
     assert_eq!(device.changes, ["update"]);
     assert_eq!(told.last().unwrap(), "reported 1.1.0 Some(true)");
 
+    for (result, claims) in [(UpdateResult::Success, "Some(true)"), (UpdateResult::Initial, "None")]
+    {
+        let mut device = Device { result, ..Device::new() };
+        let told = run(&mut device, model::Delivery::Auto, &installed);
+        assert_eq!(told, ["claimed", "returned", &format!("reported 1.0.0 {claims}")]);
+        assert!(device.changes.is_empty(), "no second flash of a device that kept its version");
+    }
+
     let mut device = Device { state: State::Downloading, ..Device::new() };
     let told = run(&mut device, model::Delivery::Auto, &[Step::Transfer]);
     assert_eq!(device.changes, ["update"]);
