@@ -18,6 +18,7 @@ mod random;
 mod scenario;
 #[cfg(test)]
 mod scripted;
+pub mod world;
 
 pub use device::{
     Action, Battery, Flash, Leave, LogEntry, LogEvent, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL,
