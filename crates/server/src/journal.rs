@@ -194,6 +194,11 @@ impl Subscription {
             self.news.changed().await.ok()?;
         }
     }
+
+    /// Takes all that has happened until now as seen.
+    pub(crate) fn skip_to_newest(&mut self) {
+        self.last = *self.news.borrow_and_update();
+    }
 }
 
 /// Whether progress may wait for its turn.

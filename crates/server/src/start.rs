@@ -39,7 +39,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An image of a release is missing or damaged (I22).
-    #[error("the image of {release} cannot be used: {source}; publish it again as a new version, or put the file back")]
+    #[error(
+        "the image of {release} cannot be used: {source}; publish it again as a new version, or put the file back"
+    )]
     Image {
         /// Its release.
         release: String,
@@ -72,7 +74,8 @@ impl Server {
         let snapshot = store.load()?;
         let reader = store.reader()?;
         let socket = bind_coap(&settings)?;
-        let address_of = |error: io::Error| address_error("the console", settings.http, &error, "--http");
+        let address_of =
+            |error: io::Error| address_error("the console", settings.http, &error, "--http");
         let listener = TcpListener::bind(settings.http).await.map_err(address_of)?;
         let coap = socket.local_addr().unwrap_or(settings.coap);
         let http = listener.local_addr().unwrap_or(settings.http);
@@ -80,20 +83,22 @@ impl Server {
         let clock = Clock::start();
         let journal = Arc::new(Journal::new(clock.now()));
         let engine = restore(&settings, snapshot, &artifacts, coap, &clock)?;
+        journal.learn(engine.fleet());
         let (batches, reports, store_thread) = knowledge::spawn(store);
         let (stop, stopped) = watch::channel(false);
         let late = Late::new(settings.slowdown.clone());
-        let parts = Parts {
-            engine,
-            clock,
-            socket,
-            batches,
-            reports,
-            journal: Arc::clone(&journal),
-            late,
-        };
+        let parts =
+            Parts { engine, clock, socket, batches, reports, journal: Arc::clone(&journal), late };
         let (handle, condition, driver) = driver::spawn(parts, stopped.clone());
-        let shared = Shared::new(Arc::new(settings), handle.clone(), journal, artifacts, reader, condition.clone());
+        journal.announce(&format!("http://{http}/"), &format!("coap://{coap}"), clock.now());
+        let shared = Shared::new(
+            Arc::new(settings),
+            handle.clone(),
+            journal,
+            artifacts,
+            reader,
+            condition.clone(),
+        );
         let listener = tokio::spawn(http::serve(listener, shared, stopped));
         Ok(Self { http, coap, handle, stop, condition, driver, listener, store: store_thread })
     }
@@ -134,8 +139,7 @@ impl Server {
 
     /// Stops: no more datagrams and requests, what is in memory is written, the folder is freed.
     pub async fn stop(self) {
-        // Receivers that have gone away have stopped already.
-        drop(self.stop.send(true));
+        self.stop.send_replace(true);
         drop(self.driver.await);
         drop(self.listener.await);
         drop(tokio::task::spawn_blocking(move || self.store.join()).await);

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::operations::{OpenError, OrderError, PublishError};
 use api::{Problem, ProblemCode};
 use axum::Json;
 use axum::body::Body;
@@ -13,7 +14,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use engine::{AskError, HoldError};
-use ::operations::{OpenError, OrderError, PublishError};
 use serde::de::DeserializeOwned;
 use store::{ArtifactError, StoreError};
 

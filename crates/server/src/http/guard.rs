@@ -19,11 +19,7 @@ use super::answer::Refusal;
 use crate::start::random_seed;
 
 /// Checks a request, has it served, and adds the headers that every answer carries.
-pub(super) async fn guard(
-    State(site): State<Arc<Site>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let mut response = match admit(site.address, request.method(), request.headers()) {
         Err(refusal) => refusal.into_response(),
         Ok(()) => {
@@ -38,7 +34,10 @@ pub(super) async fn guard(
         }
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(console::CONTENT_SECURITY_POLICY));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(console::CONTENT_SECURITY_POLICY),
+    );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

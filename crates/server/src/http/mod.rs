@@ -109,11 +109,7 @@ impl Site {
 }
 
 /// Serves until `stopped` turns true; then open requests get a moment to end.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    shared: Shared,
-    stopped: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(listener: TcpListener, shared: Shared, stopped: watch::Receiver<bool>) {
     let address = listener.local_addr().unwrap_or(shared.settings.http);
     let site = Arc::new(Site { shared, address, stopped });
     let pacing = tokio::spawn(settle_progress(Arc::clone(&site)));
@@ -174,10 +170,7 @@ fn interface() -> Router<Arc<Site>> {
         .route(route::DEVICE_WHY, get(fleet::why))
         .route(route::DEVICE_HOLD, post(fleet::hold))
         .route(route::DEVICE_RELEASE, post(fleet::release))
-        .route(
-            route::DEVICE_VALUES,
-            get(values::read).put(values::write).post(values::execute),
-        )
+        .route(route::DEVICE_VALUES, get(values::read).put(values::write).post(values::execute))
         .route(route::ARTIFACT, put(image::upload))
         .route(route::RELEASE_LINT, post(releases::lint))
         .route(route::RELEASES, get(releases::list).post(releases::publish))
