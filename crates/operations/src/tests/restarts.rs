@@ -88,7 +88,7 @@ fn a_restart_does_not_change_what_is_decided_afterwards() {
         let mut records: Vec<Record> = Vec::new();
         for (now, call) in &world.calls {
             match call {
-                Call::Known(device) => fleet.insert(device.clone()),
+                Call::Known(device) => fleet.insert((**device).clone()),
                 Call::Report(operation, device, attempt, progress) => {
                     twin.report(*operation, *device, *attempt, progress.clone(), &fleet, *now);
                 }

@@ -134,7 +134,7 @@ enum Happening {
 /// What the loops were told, so that others can be told the same.
 #[derive(Debug, Clone)]
 pub(super) enum Call {
-    Known(Device),
+    Known(Box<Device>),
     Report(OperationId, DeviceId, u32, Progress),
     Changed(DeviceId),
     Activate,
@@ -444,7 +444,7 @@ impl World {
 
     fn know(&mut self, device: DeviceId) {
         let known = self.fleet.device(device).unwrap().clone();
-        self.calls.push((self.now, Call::Known(known)));
+        self.calls.push((self.now, Call::Known(Box::new(known))));
     }
 
     fn changed(&mut self, device: DeviceId) {
