@@ -31,6 +31,12 @@ pub struct FirmwareUpdate {
     silences: u32,
     /// Whether it registered again since the transfer began.
     booted: bool,
+    /// Whether it registered again since the intent was put out: what led to it is void then.
+    overtaken: bool,
+    /// Reads put out and not answered yet.
+    reads_open: u32,
+    /// Installations ordered that the device showed not to have begun.
+    ineffective: u32,
     look_at: Option<Time>,
     outputs: VecDeque<Output>,
 }
@@ -69,6 +75,8 @@ struct Seen {
 const RESETS_MAX: u32 = 2;
 /// Silent first looks before a device counts as not answering; nothing was changed until then.
 const SILENCES_MAX: u32 = 2;
+/// Times that Update is ordered again on a device that came back with the image still waiting.
+const INEFFECTIVE_MAX: u32 = 1;
 
 impl FirmwareUpdate {
     /// A machine for `goal`, whose image pulling devices find at `uri`.
@@ -84,6 +92,9 @@ impl FirmwareUpdate {
             resets: 0,
             silences: 0,
             booted: false,
+            overtaken: false,
+            reads_open: 0,
+            ineffective: 0,
             look_at: None,
             outputs: VecDeque::new(),
         }
@@ -124,8 +135,11 @@ impl FirmwareUpdate {
     pub(crate) fn handle_registered(&mut self, now: Time) {
         // A registration may follow a boot: what was seen before it proves nothing any more.
         self.seen = Seen::default();
+        self.reads_open = 0;
         match self.stage {
-            Stage::Done | Stage::Intending(_) => {}
+            Stage::Done => {}
+            // I2: nothing leaves on the strength of what was read before.
+            Stage::Intending(_) => self.overtaken = true,
             Stage::Installing | Stage::ReadingBack => {
                 self.put(Progress::Returned);
                 self.stage = Stage::ReadingBack;
@@ -133,7 +147,7 @@ impl FirmwareUpdate {
             }
             Stage::Inspecting | Stage::Transferring | Stage::Confirming | Stage::Resetting => {
                 self.look();
-                if self.stage == Stage::Transferring {
+                if matches!(self.stage, Stage::Transferring | Stage::Confirming) {
                     self.booted = true;
                     self.outputs.push_back(Output::Ask(Ask::Observe(firmware::STATE)));
                 }
@@ -151,6 +165,10 @@ impl FirmwareUpdate {
     pub(crate) fn handle_committed(&mut self, step: Step, now: Time) {
         if self.stage != Stage::Intending(step) {
             return;
+        }
+        if std::mem::take(&mut self.overtaken) {
+            self.stage = Stage::Inspecting;
+            return self.look();
         }
         match step {
             Step::Reset => {
@@ -177,7 +195,10 @@ impl FirmwareUpdate {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_at = Some(now + self.interval());
-            self.look();
+            // While a read waits behind a long push, another one would only queue up.
+            if self.reads_open == 0 {
+                self.look();
+            }
         }
     }
 
@@ -214,6 +235,7 @@ impl FirmwareUpdate {
     fn look(&mut self) {
         self.seen.version = None;
         self.seen.object_read = false;
+        self.reads_open += 2;
         self.outputs.push_back(Output::Ask(Ask::Read(firmware::RUNNING_VERSION)));
         self.outputs.push_back(Output::Ask(Ask::Read(firmware::INSTANCE)));
     }
@@ -231,6 +253,7 @@ impl FirmwareUpdate {
     }
 
     fn read_answered(&mut self, path: Path, answer: &Answer, now: Time) {
+        self.reads_open = self.reads_open.saturating_sub(1);
         match answer {
             Answer::Values(leaves) => {
                 self.silences = 0;
@@ -257,7 +280,9 @@ impl FirmwareUpdate {
             return;
         }
         self.silences += 1;
-        if self.stage == Stage::Inspecting && self.silences >= SILENCES_MAX {
+        // One that may be installing is silent by right; the deadline of its confirmation decides.
+        let told_to_install = self.standing.intents.contains(&Step::Install);
+        if self.stage == Stage::Inspecting && self.silences >= SILENCES_MAX && !told_to_install {
             return self.fail(FaultKind::NoAnswer, "did not answer the first read");
         }
         self.look_at = Some(now + self.interval());
@@ -265,6 +290,13 @@ impl FirmwareUpdate {
 
     /// Decides by what a complete look saw.
     fn judge(&mut self, now: Time) {
+        let decides =
+            matches!(self.stage, Stage::Inspecting | Stage::Resetting | Stage::Confirming);
+        if decides && self.seen.version.is_none() {
+            // I2: no step is decided on without the version that runs.
+            self.look_at = Some(now + self.pace.transfer);
+            return;
+        }
         match self.stage {
             Stage::Inspecting | Stage::Resetting => self.judge_first_look(now),
             Stage::Transferring => self.judge_transfer(now),
@@ -289,6 +321,9 @@ impl FirmwareUpdate {
             self.stage = Stage::Done;
             self.look_at = None;
             return;
+        }
+        if self.is_newer() {
+            return self.fail_as_newer();
         }
         match self.seen.state.unwrap_or_default() {
             State::Updating if told_to_install => self.claim(now),
@@ -346,7 +381,13 @@ impl FirmwareUpdate {
 
     /// I2: Update is sent only if the last read shows Downloaded and another version.
     fn judge_confirmation(&mut self, now: Time) {
+        if self.seen.version.as_ref() == Some(&self.goal.version) {
+            self.claim(now);
+            self.stage = Stage::ReadingBack;
+            return self.report(now);
+        }
         match self.seen.state.unwrap_or_default() {
+            _ if self.is_newer() => self.fail_as_newer(),
             State::Downloaded => self.intend(Step::Install),
             _ => {
                 self.stage = Stage::Transferring;
@@ -377,6 +418,13 @@ impl FirmwareUpdate {
             self.look_at = Some(now + self.pace.transfer);
             return;
         }
+        let waits = self.seen.state == Some(State::Downloaded) && self.seen.failure().is_none();
+        let old = self.seen.version.as_ref().is_some_and(|version| *version < self.goal.version);
+        if waits && old && self.ineffective < INEFFECTIVE_MAX {
+            // It came back before Update reached it: the order is due as it was before.
+            self.ineffective += 1;
+            return self.confirm();
+        }
         let claims_success = match self.seen.result {
             Some(UpdateResult::Success) => Some(true),
             Some(result) if result.is_failure() => Some(false),
@@ -385,6 +433,17 @@ impl FirmwareUpdate {
         self.put(Progress::Reported { version: self.seen.version.clone(), claims_success });
         // Enforcement may wait for more: a soak time, a guard, a result that comes late.
         self.look_at = Some(now + self.pace.transfer);
+    }
+
+    /// Whether it runs what is above the goal, by another way: an older image is never sent (I20).
+    fn is_newer(&self) -> bool {
+        self.seen.version.as_ref().is_some_and(|version| *version > self.goal.version)
+    }
+
+    fn fail_as_newer(&mut self) {
+        let version = self.seen.version.as_ref().map_or("", Version::as_str);
+        let detail = format!("runs {version} by now, which is newer than {}", self.goal.version);
+        self.fail(FaultKind::WrongVersion, detail);
     }
 
     fn confirm(&mut self) {

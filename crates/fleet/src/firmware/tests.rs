@@ -297,3 +297,142 @@ fn silence_after_update_counts_as_claimed_and_is_not_repeated() {
     let deadline = update.poll_timeout().unwrap();
     assert_eq!(deadline.since(at(6)), Duration::from_secs(30));
 }
+
+fn fresh(intents: &[Step]) -> FirmwareUpdate {
+    let standing = Standing { intents: intents.iter().copied().collect() };
+    FirmwareUpdate::new(goal(model::Delivery::Auto), String::new(), Pace::default(), standing)
+}
+
+/// Brings a machine to where the image is on the device and the intent to install is put out.
+fn until_install_is_intended(device: &mut Device) -> FirmwareUpdate {
+    let mut update = fresh(&[]);
+    update.start(at(0));
+    settle(&mut update, device, at(0));
+    device.state = State::Downloaded;
+    notify_state(&mut update, device, at(5));
+    while let Some(output) = update.poll_output() {
+        match output {
+            Output::Ask(ask) => {
+                let answer = device.answer(&ask);
+                update.handle_answer(&ask, &answer, at(5));
+            }
+            Output::Intend(step) => {
+                assert_eq!(step, Step::Install);
+                return update;
+            }
+            Output::Progress(_) => {}
+        }
+    }
+    panic!("nothing was intended");
+}
+
+/// I2: a boot between the last read and the durable intent makes that read worthless.
+#[test]
+fn a_registration_before_the_intent_is_durable_stops_what_was_intended() {
+    let mut device = Device::new();
+    let mut update = until_install_is_intended(&mut device);
+    (device.version, device.state, device.result) = ("1.1.0", State::Idle, UpdateResult::Success);
+    update.handle_registered(at(6));
+    update.handle_committed(Step::Install, at(7));
+    let told = settle(&mut update, &mut device, at(7));
+    assert_eq!(kinds(&told), ["unchanged"]);
+    assert!(!device.changes.contains(&"update".to_owned()), "{:?}", device.changes);
+}
+
+/// I2: Update needs a version that was read and is another than the goal's.
+#[test]
+fn nothing_is_installed_without_the_version_that_runs() {
+    let mut device = Device::new();
+    let mut update = fresh(&[Step::Transfer]);
+    device.state = State::Downloaded;
+    update.start(at(0));
+    let mut deaf = |ask: &Ask, update: &mut FirmwareUpdate, heard: bool| {
+        let lost = matches!(ask, Ask::Read(path) if *path == firmware::RUNNING_VERSION) && !heard;
+        let answer = if lost { Answer::Silence } else { device.answer(ask) };
+        update.handle_answer(ask, &answer, at(1));
+    };
+    let mut intended = Vec::new();
+    for heard in [false, false, true] {
+        while let Some(output) = update.poll_output() {
+            match output {
+                Output::Ask(ask) => deaf(&ask, &mut update, heard),
+                Output::Intend(step) => intended.push((heard, step)),
+                Output::Progress(_) => {}
+            }
+        }
+        update.handle_timeout(at(1_000));
+    }
+    assert_eq!(intended, [(true, Step::Install)]);
+}
+
+/// I20: who runs more than the goal by now keeps it.
+#[test]
+fn a_newer_device_is_never_taken_back() {
+    for state in [State::Idle, State::Downloaded] {
+        let mut device = Device { version: "1.2.0", state, ..Device::new() };
+        let told = run(&mut device, model::Delivery::Auto, &[Step::Transfer]);
+        assert_eq!(told.last().unwrap(), "failed wrong version");
+        assert!(device.changes.is_empty(), "{:?}", device.changes);
+    }
+}
+
+/// A server that starts again must not take an installing device for one that does not answer.
+#[test]
+fn silence_after_a_restart_is_no_fault_while_the_device_may_install() {
+    let mut device = Device { silent: true, ..Device::new() };
+    let mut update = fresh(&[Step::Transfer, Step::Install]);
+    update.start(at(0));
+    let mut told = settle(&mut update, &mut device, at(0));
+    for second in [100, 200, 300] {
+        update.handle_timeout(at(second));
+        told.extend(settle(&mut update, &mut device, at(second)));
+    }
+    assert_eq!(kinds(&told), [""; 0]);
+    device = Device { version: "1.1.0", result: UpdateResult::Success, ..Device::new() };
+    update.handle_registered(at(400));
+    told.extend(settle(&mut update, &mut device, at(400)));
+    assert_eq!(kinds(&told), ["claimed", "returned", "reported 1.1.0 Some(true)"]);
+}
+
+/// A device may register again for other reasons than a boot, before Update reaches it.
+#[test]
+fn a_device_that_returns_with_the_image_still_waiting_is_told_again_once() {
+    let mut device = Device::new();
+    let mut update = until_install_is_intended(&mut device);
+    update.handle_committed(Step::Install, at(6));
+    // The order and everything after it is lost with the old registration.
+    while update.poll_output().is_some() {}
+    update.handle_registered(at(20));
+    let told = settle(&mut update, &mut device, at(20));
+    assert_eq!(kinds(&told), ["returned", "transferred", "sent", "claimed"]);
+    assert_eq!(device.changes.last().unwrap(), "update");
+    device.state = State::Downloaded;
+    update.handle_registered(at(40));
+    let told = settle(&mut update, &mut device, at(40));
+    assert_eq!(kinds(&told), ["returned", "reported 1.0.0 None"]);
+}
+
+#[test]
+fn looks_do_not_pile_up_behind_a_long_push() {
+    let mut device = Device { delivery: Delivery::Push, ..Device::new() };
+    let mut update = fresh(&[]);
+    update.start(at(0));
+    let mut open = Vec::new();
+    for second in 0..100 {
+        update.handle_timeout(at(second * 10));
+        while let Some(output) = update.poll_output() {
+            match output {
+                Output::Ask(ask) if matches!(ask, Ask::Package(_)) || !open.is_empty() => {
+                    open.push(ask);
+                }
+                Output::Ask(ask) => {
+                    let answer = device.answer(&ask);
+                    update.handle_answer(&ask, &answer, at(second * 10));
+                }
+                Output::Intend(step) => update.handle_committed(step, at(second * 10)),
+                Output::Progress(_) => {}
+            }
+        }
+    }
+    assert!(open.len() <= 5, "{} asks wait", open.len());
+}
