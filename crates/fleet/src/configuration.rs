@@ -75,8 +75,18 @@ impl ConfigurationWrite {
             (Ask::Read(path), Stage::Inspecting | Stage::ReadingBack) => {
                 self.read_answered(*path, answer, now);
             }
-            (Ask::Write(..), Stage::Writing { at }) => self.write_answered(at, answer, now),
+            // A late answer to an earlier write says nothing about this one.
+            (Ask::Write(path, _), Stage::Writing { at }) if self.writes[at].path == *path => {
+                self.write_answered(at, answer, now);
+            }
             _ => {}
+        }
+    }
+
+    pub(crate) fn handle_registered(&mut self, now: Time) {
+        // What was asked before is not answered any more, so it is asked again.
+        if !matches!(self.stage, Stage::Intending | Stage::Done) {
+            self.look_at = Some(now);
         }
     }
 
@@ -166,8 +176,11 @@ impl ConfigurationWrite {
     }
 
     fn judge(&mut self, now: Time) {
-        let different = self.writes.iter().find(|entry| !entry.holds());
-        match (self.stage, different) {
+        let mut different: Vec<&Entry> =
+            self.writes.iter().filter(|entry| !entry.holds()).collect();
+        // After the writes a resource that cannot be read is believed; it hides no other one.
+        different.sort_by_key(|entry| entry.seen.is_none());
+        match (self.stage, different.first()) {
             (Stage::Inspecting, None) => {
                 self.put(Progress::Unchanged);
                 self.stage = Stage::Done;
@@ -227,12 +240,145 @@ impl Entry {
     /// Whether the device has the wanted value. Numbers compare as numbers: a device may answer
     /// 300 for 300.0.
     fn holds(&self) -> bool {
-        match (&self.seen, &self.wanted) {
-            (None, _) => false,
-            (Some(Scalar::Text(seen)), Scalar::Text(wanted)) => seen == wanted,
-            (Some(Scalar::Text(seen)), wanted) => **seen == *wanted.to_string(),
-            (Some(seen), Scalar::Text(wanted)) => **wanted == *seen.to_string(),
-            (Some(seen), wanted) => seen.as_integer() == wanted.as_integer(),
+        let (Some(seen), wanted) = (&self.seen, &self.wanted) else { return false };
+        if let (Scalar::Integer(_) | Scalar::Boolean(_), Scalar::Integer(_) | Scalar::Boolean(_)) =
+            (seen, wanted)
+        {
+            return seen.as_integer() == wanted.as_integer();
         }
+        if matches!((seen, wanted), (Scalar::Text(_), Scalar::Text(_))) {
+            return seen == wanted;
+        }
+        match (number(seen), number(wanted)) {
+            // Single precision and six printed decimals are what devices keep of a number.
+            (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0),
+            _ => seen.to_string() == wanted.to_string(),
+        }
+    }
+}
+
+/// The number that a value is, or that its text spells.
+fn number(scalar: &Scalar) -> Option<f64> {
+    match scalar {
+        Scalar::Float(number) => Some(*number),
+        #[expect(clippy::cast_precision_loss, reason = "compared within a millionth")]
+        Scalar::Integer(number) => Some(*number as f64),
+        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Boolean(flag) => Some(f64::from(u8::from(*flag))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lwm2m::Leaf;
+
+    use super::*;
+
+    const FIRST: Path = Path::resource(3, 0, 14);
+    const SECOND: Path = Path::resource(3, 0, 15);
+
+    fn machine(writes: &[(Path, Scalar)]) -> ConfigurationWrite {
+        let writes: Vec<(ResourcePath, Scalar)> = writes
+            .iter()
+            .map(|(path, value)| (path.to_string().try_into().unwrap(), value.clone()))
+            .collect();
+        let mut machine = ConfigurationWrite::new(&writes, Version::new("2"), Pace::default());
+        machine.start(Time::ZERO);
+        machine
+    }
+
+    fn text(text: &str) -> Scalar {
+        Scalar::Text(text.into())
+    }
+
+    /// Drains the outputs, commits every intent, answers by `answer`, and returns what was told.
+    fn settle(
+        machine: &mut ConfigurationWrite,
+        mut answer: impl FnMut(&Ask) -> Answer,
+    ) -> Vec<Progress> {
+        let mut told = Vec::new();
+        while let Some(output) = machine.poll_output() {
+            match output {
+                Output::Ask(ask) => {
+                    let answer = answer(&ask);
+                    machine.handle_answer(&ask, &answer, Time::ZERO);
+                }
+                Output::Intend(step) => machine.handle_committed(step, Time::ZERO),
+                Output::Progress(progress) => told.push(progress),
+            }
+        }
+        told
+    }
+
+    fn holds(path: Path, value: &str) -> Answer {
+        Answer::Values(vec![Leaf::new(path, lwm2m::Value::String(value.to_owned()))])
+    }
+
+    /// I9: what was written counts only when it is read back, as far as it can be read.
+    #[test]
+    fn an_unreadable_resource_hides_no_wrong_one() {
+        let mut machine = machine(&[(FIRST, text("+01:00")), (SECOND, text("Europe/Paris"))]);
+        let told = settle(&mut machine, |ask| match ask {
+            Ask::Read(path) if *path == FIRST => Answer::Refused(coap::Code::METHOD_NOT_ALLOWED),
+            Ask::Read(path) => holds(*path, "Europe/London"),
+            _ => Answer::Done,
+        });
+        assert!(
+            matches!(
+                told.last(),
+                Some(Progress::Failed(Fault { kind: FaultKind::WrongVersion, .. }))
+            ),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_late_answer_to_one_write_is_not_taken_for_the_next() {
+        let mut machine = machine(&[(FIRST, text("a")), (SECOND, text("b"))]);
+        let mut writes = Vec::new();
+        while let Some(output) = machine.poll_output() {
+            match output {
+                Output::Ask(Ask::Read(path)) => {
+                    machine.handle_answer(&Ask::Read(path), &holds(path, "old"), Time::ZERO);
+                }
+                Output::Ask(ask) => writes.push(ask),
+                Output::Intend(step) => machine.handle_committed(step, Time::ZERO),
+                Output::Progress(_) => {}
+            }
+        }
+        // The first write is slow, is sent again, and then both are answered.
+        machine.handle_timeout(Time::from_secs(100));
+        machine.handle_answer(&writes[0], &Answer::Done, Time::ZERO);
+        machine.handle_answer(&writes[0], &Answer::Done, Time::ZERO);
+        assert_eq!(machine.stage, Stage::Writing { at: 1 });
+    }
+
+    #[test]
+    fn what_was_asked_before_a_registration_is_asked_again() {
+        let mut machine = machine(&[(FIRST, text("a"))]);
+        while machine.poll_output().is_some() {}
+        machine.handle_registered(Time::from_secs(5));
+        assert_eq!(machine.poll_timeout(), Some(Time::from_secs(5)));
+        machine.handle_timeout(Time::from_secs(5));
+        assert!(matches!(machine.poll_output(), Some(Output::Ask(Ask::Read(_)))));
+    }
+
+    #[test]
+    fn values_compare_as_what_they_are() {
+        let check = |seen: Scalar, wanted: Scalar, expected: bool| {
+            let entry = Entry { path: FIRST, wanted, seen: Some(seen), read: true };
+            assert_eq!(entry.holds(), expected, "{entry:?}");
+        };
+        check(Scalar::Float(0.9), Scalar::Float(0.5), false);
+        check(Scalar::Float(f64::from(0.1_f32)), Scalar::Float(0.1), true);
+        check(Scalar::Integer(300), Scalar::Float(300.0), true);
+        check(Scalar::Float(300.5), Scalar::Integer(300), false);
+        check(Scalar::Integer(i64::MAX), Scalar::Integer(i64::MAX - 1), false);
+        check(Scalar::Integer(1), Scalar::Boolean(true), true);
+        check(text("0.50"), Scalar::Float(0.5), true);
+        check(text("1"), Scalar::Boolean(true), true);
+        check(text("true"), Scalar::Boolean(true), true);
+        check(text("a"), text("b"), false);
+        check(text("1.0"), text("1.00"), false);
     }
 }

@@ -81,7 +81,7 @@ impl Procedure {
     pub fn handle_registered(&mut self, now: Time) {
         match self {
             Self::Firmware(update) => update.handle_registered(now),
-            Self::Configuration(write) => write.handle_contact(now),
+            Self::Configuration(write) => write.handle_registered(now),
         }
     }
 
