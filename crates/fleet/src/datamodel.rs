@@ -82,7 +82,8 @@ fn absorb_one(device: &mut Device, leaf: &Leaf, now: Time) -> bool {
         MODEL => return name(&mut device.model, &leaf.value),
         HARDWARE_VERSION => return name(&mut device.hardware, &leaf.value),
         FIRMWARE_VERSION => {
-            let version = leaf.value.as_text().filter(|text| !text.is_empty()).map(Version::new);
+            let text = leaf.value.as_text().filter(|text| !text.is_empty());
+            let version = text.map(|text| Version::new(shortened(text)));
             let same = device.version.as_ref().map(Version::as_str)
                 == version.as_ref().map(Version::as_str);
             device.version = version;
@@ -121,12 +122,16 @@ fn name(field: &mut Option<Arc<str>>, value: &Value) -> bool {
     let Some(text) = value.as_text().map(str::trim).filter(|text| !text.is_empty()) else {
         return false;
     };
-    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    let text = shortened(text);
     if field.as_deref() == Some(text) {
         return false;
     }
     *field = Some(text.into());
     true
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 
 fn observe<T: PartialEq>(field: &mut Option<Observed<T>>, value: T, at: Time) -> bool {
@@ -144,9 +149,7 @@ pub fn scalar(value: &Value) -> Option<Scalar> {
         // Binary formats can carry NaN and infinity, which no comparison and no store can hold.
         Value::Float(number) => return number.is_finite().then_some(Scalar::Float(*number)),
         Value::Boolean(flag) => Scalar::Boolean(*flag),
-        Value::String(text) | Value::CoreLink(text) => {
-            Scalar::Text(text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into())
-        }
+        Value::String(text) | Value::CoreLink(text) => Scalar::Text(shortened(text).into()),
         Value::Opaque(_) | Value::ObjectLink(..) => return None,
     })
 }
@@ -227,6 +230,9 @@ mod tests {
             absorb(&mut device, &[leaf], Time::ZERO);
         }
         assert_eq!(device.datamodel.values.len(), VALUES_MAX);
+        let version = Leaf::new(FIRMWARE_VERSION, Value::String("9".repeat(1_000_000)));
+        absorb(&mut device, &[version], Time::ZERO);
+        assert_eq!(device.version.unwrap().as_str().len(), TEXT_BYTES_MAX);
     }
 
     #[test]
