@@ -11,6 +11,7 @@
 //! Start from [`SimulatedDevice`] and [`Scenario`].
 
 mod device;
+pub mod figure_5;
 pub mod fleet;
 mod image;
 mod network;
@@ -26,4 +27,4 @@ pub use device::{
 };
 pub use image::{Defect, DefectKind, Image, ImageError};
 pub use network::{Delivery, Direction, Host, Network, Traffic};
-pub use scenario::{Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, ServerDelay, Share};
+pub use scenario::{Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, Share};

@@ -20,7 +20,8 @@ pub enum Scenario {
     /// Nothing special happens.
     #[default]
     Calm,
-    /// The server answers late in some parts of the operation (paper A §IV-B).
+    /// The server's response time worsens and improves in the course of the operation (paper A
+    /// §IV-B); the devices are those of [`Calm`](Self::Calm).
     SlowServer,
     /// The sample image makes devices fail after their restart.
     BadFirmware,
@@ -46,15 +47,6 @@ pub struct Radio {
     pub duplication: Rate,
 }
 
-/// What a server adds to its response time from a point of an operation on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerDelay {
-    /// Share of the targets processed from which it holds.
-    pub from: Rate,
-    /// Time added to each answer.
-    pub delay: Duration,
-}
-
 impl Scenario {
     /// All scenarios.
     pub const ALL: [Self; 4] = [Self::Calm, Self::SlowServer, Self::BadFirmware, Self::FlakyRadio];
@@ -76,7 +68,8 @@ impl Scenario {
         match self {
             Self::Calm => "Every part works; devices come, go, sleep and charge.",
             Self::SlowServer => {
-                "The server answers late while 30 to 40 % and 60 to 70 % of the operation are done."
+                "The server answers late for one element each near 35 % and 65 %, and faster from \
+                 27 %, 55 % and 90 % on."
             }
             Self::BadFirmware => {
                 "20 % of the devices report a failed installation of the sample image, 15 % never \
@@ -157,29 +150,6 @@ impl Scenario {
                 Radio { loss: Rate::ZERO, duplication: Rate::ZERO }
             }
         }
-    }
-
-    /// How late the server answers, by progress of the operation in ascending order: the
-    /// response time worsens near 35 % and 65 % as in paper A's first scenario, and is back to
-    /// its old value soon after.
-    #[must_use]
-    pub fn server_delays(self) -> Vec<ServerDelay> {
-        let delay = |percent, millis| ServerDelay {
-            from: Rate::percent(percent),
-            delay: Duration::from_millis(millis),
-        };
-        match self {
-            Self::SlowServer => vec![delay(30, 400), delay(40, 0), delay(60, 400), delay(70, 0)],
-            Self::Calm | Self::BadFirmware | Self::FlakyRadio => Vec::new(),
-        }
-    }
-
-    /// How late the server answers at that progress.
-    #[must_use]
-    pub fn server_delay(self, progress: Rate) -> Duration {
-        let delays = self.server_delays();
-        let current = delays.iter().rev().find(|delay| delay.from <= progress);
-        current.map_or(Duration::ZERO, |delay| delay.delay)
     }
 
     /// The image of the sample release, of about 48 KiB.
@@ -413,16 +383,6 @@ mod tests {
             assert_eq!(parsed.version, manifest.release.version.as_str());
             assert_eq!(parsed.defects.is_empty(), scenario != Scenario::BadFirmware);
         }
-    }
-
-    /// Paper A §IV-B, scenario 1: the response time worsens near 35 % and 65 %.
-    #[test]
-    fn the_slow_server_is_slow_twice() {
-        let delay = |percent| Scenario::SlowServer.server_delay(Rate::percent(percent));
-        let slow: Vec<u32> = (0..100).filter(|percent| !delay(*percent).is_zero()).collect();
-        let expected: Vec<u32> = (30..40).chain(60..70).collect();
-        assert_eq!(slow, expected);
-        assert!(Scenario::Calm.server_delay(Rate::percent(35)).is_zero());
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     Assignment, AttemptState, Counts, Decision, DeviceId, Grant, Intent, Operation, OperationId,
-    OperationState, Outcome, Record, Release, ReleaseId, Snapshot, Step, Verdict,
+    OperationState, Outcome, Rate, Record, Release, ReleaseId, Snapshot, Step, Verdict,
 };
 
+use super::OperationReport;
 use crate::device::{LogEntry, LogEvent};
 
 /// A broken invariant: which, and what was seen.
@@ -44,6 +45,7 @@ pub(super) struct Ledger {
     /// The version each device runs, by its own word.
     running: BTreeMap<String, String>,
     pub(super) flashes: u64,
+    pub(super) changed_at_once_max: usize,
 }
 
 impl Ledger {
@@ -84,6 +86,10 @@ impl Ledger {
             self.check_exposure(operation)?;
             self.check_decisions(operation)?;
         }
+        let in_flight = self.assignments.values().map(|assignment| &assignment.state);
+        let changed =
+            in_flight.filter(|state| state.is_in_flight() && **state != AttemptState::Granted);
+        self.changed_at_once_max = self.changed_at_once_max.max(changed.count());
         self.check_one_change()
     }
 
@@ -177,6 +183,42 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Share of the targets processed, as the last decision on the operation saw it.
+    pub(super) fn progress(&self, operation: OperationId) -> Rate {
+        self.counts(operation).map_or(Rate::ZERO, |counts| counts.progress())
+    }
+
+    /// The same once an element that was just granted is processed.
+    pub(super) fn progress_after(&self, granted: &Grant) -> Rate {
+        let Some(counts) = self.counts(granted.operation) else { return Rate::ZERO };
+        let processed = counts.succeeded + counts.failed + granted.devices.len() as u64;
+        Rate::of(processed, counts.targets())
+    }
+
+    fn counts(&self, operation: OperationId) -> Option<Counts> {
+        let decisions = self.decisions.get(&operation)?.iter().rev();
+        let mut inputs = decisions.filter_map(|decision| decision.inputs.as_ref());
+        inputs.next().map(|inputs| inputs.counts)
+    }
+
+    /// The name of a device; empty for one that never became durable.
+    pub(super) fn name(&self, device: DeviceId) -> &str {
+        self.names.get(&device).map_or("", String::as_str)
+    }
+
+    /// What became of an operation.
+    pub(super) fn report(&self, operation: &Operation) -> OperationReport {
+        let attempts = self.assignments_of(operation.id);
+        OperationReport {
+            id: operation.id,
+            state: operation.state,
+            origin: operation.origin.clone(),
+            attempts: attempts
+                .map(|found| (self.name(found.device).to_owned(), found.state.clone()))
+                .collect(),
+        }
     }
 
     /// The version a device runs by its own word.

@@ -10,7 +10,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use engine::{Batch, Engine};
 use model::{
-    Decision, EndpointName, Manifest, OperationId, OperationState, Presence, Rate, Sha256, Time,
+    AttemptState, Decision, EndpointName, Grant, Manifest, OperationId, OperationState, Origin,
+    Presence, Rate, ReleaseId, Scope, Sha256, Time,
 };
 use store::{Faulty, Injection, Knowledge, SqliteStore, StoreError};
 
-pub use self::plan::{Crash, Order, Plan};
+pub use self::plan::{Crash, Order, Plan, ServerDelay};
 
 use self::ledger::{Broken, Ledger};
 use crate::device::{Action, SimulatedDevice, Surroundings};
@@ -47,11 +48,47 @@ pub struct RunReport {
     /// Installations the devices carried out.
     pub installations: u64,
     /// How each operation ended.
-    pub operations: Vec<(OperationId, OperationState)>,
+    pub operations: Vec<OperationReport>,
+    /// All elements in the order in which they were granted.
+    pub elements: Vec<ElementReport>,
+    /// Most devices that were being changed at the same time, over all operations.
+    pub changed_at_once_max: usize,
+    /// The version each device has in its flash at the end, by endpoint name.
+    pub versions: BTreeMap<String, String>,
     /// All decisions, by operation and number.
     pub decisions: Vec<Decision>,
     /// What the network carried.
     pub traffic: Traffic,
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone)]
+pub struct OperationReport {
+    /// Its number.
+    pub id: OperationId,
+    /// How it ended.
+    pub state: OperationState,
+    /// Why it existed.
+    pub origin: Origin,
+    /// How the attempt on each of its devices ended, by endpoint name.
+    pub attempts: BTreeMap<String, AttemptState>,
+}
+
+/// One iteration of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElementReport {
+    /// The operation.
+    pub operation: OperationId,
+    /// Its number, dense from 1.
+    pub element: u64,
+    /// When it was granted, from the start of the run.
+    pub at: Duration,
+    /// Share of the targets processed at that time.
+    pub progress: Rate,
+    /// The devices in it, by endpoint name.
+    pub devices: Vec<String>,
+    /// Number of the decision that gave it its size.
+    pub decision: u64,
 }
 
 /// A run that broke an invariant.
@@ -110,6 +147,8 @@ struct World {
     random: Random,
     network: Network,
     devices: Vec<Node>,
+    /// When each device has something to do, the next one first.
+    timers: BTreeSet<(Duration, usize)>,
     next_port: u16,
     store: Faulty<SqliteStore>,
     commits: u64,
@@ -120,6 +159,10 @@ struct World {
     /// Orders given whose receipt is not durable yet.
     unconfirmed: Vec<(u64, Order)>,
     power_cuts: VecDeque<(Duration, usize, Duration)>,
+    /// What the server adds to its response time, and how many changes of it have begun.
+    server_delay: Duration,
+    delays_begun: usize,
+    elements: Vec<ElementReport>,
     ledger: Ledger,
     moved_at: Duration,
     story: VecDeque<String>,
@@ -141,6 +184,8 @@ struct Node {
     device: SimulatedDevice,
     address: Option<SocketAddr>,
     name: EndpointName,
+    /// Its entry in the timers.
+    due: Option<Duration>,
 }
 
 impl World {
@@ -155,6 +200,7 @@ impl World {
                 .expect("invariant: scenarios give legal names"),
             device: SimulatedDevice::new(profile.clone(), Arc::clone(&surroundings), None),
             address: None,
+            due: None,
         };
         let devices = plan.profiles.iter().map(node).collect();
         let store = SqliteStore::in_memory().expect("invariant: memory is a place to keep tables");
@@ -171,11 +217,15 @@ impl World {
         let power_cuts = cuts.map(|(at, device, time)| (START + *at, *device, *time)).collect();
         Self {
             random: Random::of(plan.seed, "world"),
+            server_delay: plan.server_delay,
+            delays_begun: 0,
+            elements: Vec::new(),
             plan,
             now: START,
             steps: 0,
             network,
             devices,
+            timers: BTreeSet::new(),
             next_port: 10_000,
             store,
             commits: 0,
@@ -193,6 +243,7 @@ impl World {
 
     /// Steps until everything is over.
     fn live(&mut self) -> Checked {
+        self.delay_answers(self.server_delay);
         for at in 0..self.devices.len() {
             self.drain_device(at)?;
         }
@@ -223,7 +274,7 @@ impl World {
                 timer.into_iter().chain(commit).min()
             }
         };
-        let devices = self.devices.iter().filter_map(|node| node.device.poll_timeout()).min();
+        let devices = self.timers.first().map(|(at, _)| *at);
         let order = self.orders.front().map(|(at, _)| *at);
         let cut = self.power_cuts.front().map(|(at, _, _)| *at);
         [server, devices, order, cut, self.network.poll_timeout()].into_iter().flatten().min()
@@ -247,11 +298,9 @@ impl World {
                 }
             };
         }
-        for at in 0..self.devices.len() {
-            if self.devices[at].device.poll_timeout().is_some_and(|due| due <= now) {
-                self.devices[at].device.handle_timeout(now);
-                return self.drain_device(at);
-            }
+        if let Some((_, at)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.devices[at].device.handle_timeout(now);
+            return self.drain_device(at);
         }
         if self.power_cuts.front().is_some_and(|(at, _, _)| *at <= now)
             && let Some((_, at, time)) = self.power_cuts.pop_front()
@@ -345,6 +394,13 @@ impl World {
                 }
             }
         }
+        let due = node.device.poll_timeout();
+        if due != node.due {
+            if let Some(before) = std::mem::replace(&mut node.due, due) {
+                self.timers.remove(&(before, at));
+            }
+            self.timers.extend(due.map(|due| (due, at)));
+        }
         while let Some(entry) = self.devices[at].device.poll_log() {
             let line = format!("{} {:?}", entry.endpoint, entry.event);
             let checked = self.ledger.testify(&entry);
@@ -407,8 +463,26 @@ impl World {
             }
         }
         self.ledger.commit(&batch.records)?;
-        self.shape_response_time();
+        for record in &batch.records {
+            if let model::Record::Grant(grant) = record {
+                self.note_element(grant);
+                self.shape_response_time(grant);
+            }
+        }
         Ok(())
+    }
+
+    fn note_element(&mut self, grant: &Grant) {
+        let names = grant.devices.iter().map(|id| self.ledger.name(*id).to_owned());
+        let decision = self.ledger.decisions.get(&grant.operation).and_then(|all| all.last());
+        self.elements.push(ElementReport {
+            operation: grant.operation,
+            element: grant.element,
+            at: self.age(),
+            progress: self.ledger.progress(grant.operation),
+            devices: names.collect(),
+            decision: decision.map_or(0, |decision| decision.seq),
+        });
     }
 
     /// The process dies: everything that is not durable is gone.
@@ -474,6 +548,22 @@ impl World {
                 let policy = start.as_deref().cloned();
                 engine.publish(manifest, "simulator", policy, self.plan.seed, now).is_ok()
             }
+            Order::Open { release, devices, policy } => {
+                let devices = devices
+                    .iter()
+                    .filter_map(|at| engine.device_named(&self.devices[*at].name))
+                    .collect();
+                let request = operations::OpenRequest {
+                    release: ReleaseId(*release),
+                    scope: Scope::Picked { devices },
+                    policy: policy.as_ref().clone(),
+                    origin: Origin::Manual { by: "simulator".to_owned() },
+                    agreement: None,
+                };
+                // The key makes a repeated order the same one (I15).
+                let key = format!("open-{release}");
+                engine.open_operation(request, Some(&key), self.plan.seed, now).is_ok()
+            }
             Order::Pause => {
                 open.into_iter().any(|id| engine.pause(id, "simulator", "drawn", now).is_ok())
             }
@@ -514,23 +604,31 @@ impl World {
         Ok(())
     }
 
-    /// Moves the server's response time with the progress of the first operation.
-    fn shape_response_time(&mut self) {
-        if self.plan.server_delays.is_empty() {
+    /// Moves the server's response time when the first operation is granted an element.
+    fn shape_response_time(&mut self, granted: &Grant) {
+        if granted.operation != OperationId(1) {
             return;
         }
-        let progress = self.progress();
-        let current = self.plan.server_delays.iter().rev().find(|delay| delay.from <= progress);
-        let delay = current.map_or(Duration::ZERO, |delay| delay.delay);
+        let end = self.ledger.progress_after(granted);
+        let mut spike = None;
+        while let Some(change) = self.plan.server_delays.get(self.delays_begun) {
+            if change.from >= end {
+                break;
+            }
+            self.delays_begun += 1;
+            if change.one_element {
+                spike = Some(change.delay);
+            } else {
+                self.server_delay = change.delay;
+            }
+        }
+        self.delay_answers(spike.unwrap_or(self.server_delay));
+    }
+
+    fn delay_answers(&mut self, delay: Duration) {
         let to_device =
             Direction { latency: self.plan.to_device.latency + delay, ..self.plan.to_device };
         self.network.change(self.plan.to_server, to_device);
-    }
-
-    fn progress(&self) -> Rate {
-        let Server::Up(process) = &self.server else { return Rate::ZERO };
-        let counts = process.engine.loops().counts(OperationId(1));
-        counts.map_or(Rate::ZERO, |counts| counts.progress())
     }
 
     /// Whether every operation has ended and nothing new is to be expected.
@@ -591,7 +689,14 @@ impl World {
             crashes: self.crashes,
             commits: self.commits,
             installations: self.ledger.flashes,
-            operations: operations.map(|operation| (operation.id, operation.state)).collect(),
+            operations: operations.map(|operation| self.ledger.report(operation)).collect(),
+            elements: self.elements.clone(),
+            changed_at_once_max: self.ledger.changed_at_once_max,
+            versions: self
+                .devices
+                .iter()
+                .map(|node| (node.name.to_string(), node.device.flash().version.clone()))
+                .collect(),
             decisions: self.ledger.decisions.values().flatten().cloned().collect(),
             traffic: self.network.traffic(),
         }
@@ -613,6 +718,7 @@ fn name(order: &Order) -> &'static str {
     match order {
         Order::Publish { start: Some(_), .. } => "a release and its operation",
         Order::Publish { start: None, .. } => "a release",
+        Order::Open { .. } => "an operation on picked devices",
         Order::Pause => "a pause",
         Order::Resume => "a resumption",
         Order::Abort => "an abort",
@@ -636,8 +742,8 @@ impl fmt::Display for RunReport {
             self.traffic.lost,
             self.time.as_secs_f64()
         )?;
-        for (id, state) in &self.operations {
-            write!(f, " {id} {state}")?;
+        for operation in &self.operations {
+            write!(f, " {} {}", operation.id, operation.state)?;
         }
         Ok(())
     }

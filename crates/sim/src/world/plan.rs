@@ -10,7 +10,7 @@ use crate::device::{Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL};
 use crate::image::{Defect, DefectKind, Image, digest};
 use crate::network::Direction;
 use crate::random::Random;
-use crate::scenario::{SAMPLE_VERSION, Scenario, ServerDelay};
+use crate::scenario::{SAMPLE_VERSION, Scenario};
 
 /// Everything that is going to happen to a run from outside. Times count from its start.
 #[derive(Debug, Clone)]
@@ -25,7 +25,9 @@ pub struct Plan {
     pub to_device: Direction,
     /// Longest time that a commit takes.
     pub commit_time: Duration,
-    /// What the server adds to its response time, by progress of the first operation.
+    /// What the server adds to its response time before any of `server_delays`.
+    pub server_delay: Duration,
+    /// Changes of it, by progress of the first operation in ascending order.
     pub server_delays: Vec<ServerDelay>,
     /// When the server's process dies.
     pub crashes: Vec<Crash>,
@@ -39,6 +41,17 @@ pub struct Plan {
     pub queue_awake: Duration,
     /// The run fails when its operations have not ended by then.
     pub time_max: Duration,
+}
+
+/// A change of what the server adds to its response time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerDelay {
+    /// It begins with the element that brings the operation past this share of its targets.
+    pub from: Rate,
+    /// Time added to each answer.
+    pub delay: Duration,
+    /// Whether it ends with that element.
+    pub one_element: bool,
 }
 
 /// When the server's process dies; commits count from 1 over the whole run.
@@ -64,6 +77,15 @@ pub enum Order {
         /// The policy.
         start: Option<Box<Policy>>,
     },
+    /// Open an operation on the devices of these indices, hand-picked.
+    Open {
+        /// The number of the release, in the order of publication.
+        release: u64,
+        /// The devices.
+        devices: Vec<usize>,
+        /// The policy.
+        policy: Box<Policy>,
+    },
     /// Pause every open operation.
     Pause,
     /// Resume every paused operation.
@@ -87,6 +109,7 @@ impl Plan {
             to_server: direction,
             to_device: direction,
             commit_time: Duration::from_millis(2),
+            server_delay: Duration::ZERO,
             server_delays: Vec::new(),
             crashes: Vec::new(),
             orders: Vec::new(),
@@ -171,11 +194,14 @@ fn draw_network(plan: &mut Plan, random: &mut Random) {
     }
     plan.commit_time = random.span(Duration::ZERO, Duration::from_millis(30));
     if random.chance(Rate::percent(30)) {
-        let delay = |from, millis| ServerDelay {
+        let delay = |from, millis, one_element| ServerDelay {
             from: Rate::percent(from),
             delay: Duration::from_millis(millis),
+            one_element,
         };
-        plan.server_delays = vec![delay(30, random.between(50, 900)), delay(60, 0)];
+        let slow = random.between(50, 900);
+        plan.server_delays =
+            vec![delay(30, slow, true), delay(50, slow, false), delay(70, 0, false)];
     }
 }
 
