@@ -234,8 +234,9 @@ fn line<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
     Some(text)
 }
 
-/// The digest of bytes, as manifests name it.
-pub(crate) fn digest(bytes: &[u8]) -> Sha256 {
+/// Computes the digest of bytes, as manifests name it.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> Sha256 {
     Sha256(Sha256Hasher::digest(bytes).into())
 }
 

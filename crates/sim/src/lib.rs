@@ -25,6 +25,6 @@ pub use device::{
     Action, Battery, Flash, Leave, LogEntry, LogEvent, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL,
     Signal, SimulatedDevice, Sleep, Surroundings, Transfer,
 };
-pub use image::{Defect, DefectKind, Image, ImageError};
+pub use image::{Defect, DefectKind, Image, ImageError, digest};
 pub use network::{Delivery, Direction, Host, Network, Traffic};
 pub use scenario::{Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, Share};
