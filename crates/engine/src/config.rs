@@ -29,6 +29,9 @@ pub struct Config {
     pub identity_retry: Duration,
     /// Longest wait between two such questions.
     pub identity_retry_max: Duration,
+    /// Devices ever known, registered or not; further ones are refused. Each costs one to two
+    /// kilobytes, and whoever reaches the port can make one by a Register.
+    pub devices_max: usize,
     /// Orders of operators to devices that may be open at once.
     pub asks_open_max: usize,
 }
@@ -45,6 +48,7 @@ impl Default for Config {
             device_flush: Duration::from_secs(1),
             identity_retry: Duration::from_secs(2),
             identity_retry_max: Duration::from_secs(300),
+            devices_max: 1_000_000,
             asks_open_max: 10_000,
         }
     }

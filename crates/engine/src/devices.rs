@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use coap::{Event as CoapEvent, Failure, RequestId, Response};
 use fleet::{Answer, Ask};
 use lwm2m::{Path, RegisterRequest, RegistrationId, ResponseError, request};
-use model::{DeviceId, Presence, Time};
+use model::{DeviceId, OperationId, Presence, Time};
 
 use crate::machine::{Pending, Purpose};
-use crate::{Engine, Event};
+use crate::{AskToken, Engine, Event};
 
 /// A registered device as the driver reaches it. Rebuilt from the registration, never stored.
 #[derive(Debug)]
@@ -77,8 +78,14 @@ impl Engine {
         self.to_ask.push_back(pending);
     }
 
-    /// Sends an ask; one that cannot be sent is answered with silence in the same turn.
+    /// Sends an ask; one that cannot be sent is answered with silence in the same turn, and one
+    /// of an attempt that was stopped meanwhile is dropped.
     pub(crate) fn send_ask(&mut self, pending: Pending, now: Time) {
+        if let Purpose::Procedure { operation, attempt } = pending.purpose
+            && !self.is_running(pending.device, operation, attempt)
+        {
+            return;
+        }
         let reachable = self
             .fleet
             .device(pending.device)
@@ -127,7 +134,7 @@ impl Engine {
         id: RequestId,
         pending: Pending,
         response: &Response,
-        round_trip: std::time::Duration,
+        round_trip: Duration,
         now: Time,
     ) {
         // Only single exchanges measure the server and the network; a push measures the image.
@@ -135,15 +142,39 @@ impl Engine {
             self.loops.response_time(round_trip, now);
         }
         let answer = self.answer_of(&pending.ask, response);
-        if matches!(pending.ask, Ask::Observe(_))
-            && matches!(answer, Answer::Values(_))
-            && let Some(live) = self.lives.get_mut(&pending.device)
-        {
-            live.observed.insert(id);
-            self.observations.insert(id, (pending.device, pending.ask.path()));
+        if matches!(pending.ask, Ask::Observe(_)) && goes_on(response) {
+            self.observe(id, pending.device, pending.ask.path(), now);
         }
         self.contact(pending.device, now);
         self.handle_answer(pending, &answer, now);
+    }
+
+    /// Keeps a new observation in the place of the one that the device had of the same path.
+    fn observe(&mut self, id: RequestId, device: DeviceId, path: Path, now: Time) {
+        let Some(live) = self.lives.get_mut(&device) else { return };
+        let observations = &self.observations;
+        let is_same = |old: &RequestId| observations.get(old) == Some(&(device, path));
+        if let Some(old) = live.observed.iter().copied().find(is_same) {
+            live.observed.remove(&old);
+            self.observations.remove(&old);
+            self.endpoint.cancel(old, now.since_origin());
+        }
+        live.observed.insert(id);
+        self.observations.insert(id, (device, path));
+    }
+
+    /// Forgets an observation that ended.
+    fn unobserve(&mut self, id: RequestId) {
+        if let Some((device, _)) = self.observations.remove(&id)
+            && let Some(live) = self.lives.get_mut(&device)
+        {
+            live.observed.remove(&id);
+        }
+    }
+
+    fn is_observed(&self, device: DeviceId, path: Path) -> bool {
+        let ids = self.lives.get(&device).into_iter().flat_map(|live| &live.observed);
+        ids.filter_map(|id| self.observations.get(id)).any(|(_, observed)| *observed == path)
     }
 
     fn answer_of(&self, ask: &Ask, response: &Response) -> Answer {
@@ -164,22 +195,20 @@ impl Engine {
     fn notified(&mut self, id: RequestId, response: &Response, now: Time) {
         let Some((device, path)) = self.observations.get(&id).copied() else { return };
         let answer = self.answer_of(&Ask::Observe(path), response);
+        if !goes_on(response) {
+            self.unobserve(id);
+        }
         self.contact(device, now);
         self.absorb(device, &answer, now);
         self.step(device, now, |procedure| procedure.handle_notification(path, &answer, now));
     }
 
     fn ask_failed(&mut self, id: RequestId, failure: Failure, now: Time) {
-        let Some(pending) = self.take_ask(id) else {
-            if let Some((device, _)) = self.observations.remove(&id)
-                && let Some(live) = self.lives.get_mut(&device)
-            {
-                live.observed.remove(&id);
-            }
-            return;
-        };
+        let Some(pending) = self.take_ask(id) else { return self.unobserve(id) };
         self.statistics.requests_unanswered += 1;
-        if failure == Failure::Timeout {
+        let seen = self.fleet.device(pending.device).map(|device| device.last_seen);
+        let heard = seen.is_some_and(|seen| now.since(seen) < self.transmit_span());
+        if failure == Failure::Timeout && !heard {
             // It does not listen: offline until it is heard again.
             self.set_presence(pending.device, Presence::Offline, now);
         }
@@ -194,14 +223,19 @@ impl Engine {
         self.handle_answer(pending, &answer, now);
     }
 
+    /// Time over which a request is repeated (MAX_TRANSMIT_SPAN, RFC 7252 section 4.8.2). Who was
+    /// heard within it is there, whatever became of one request.
+    fn transmit_span(&self) -> Duration {
+        let coap = &self.config.coap;
+        coap.ack_timeout * ((1 << coap.retransmissions_max.min(20)) - 1)
+    }
+
     /// Brings an answer to who asked.
     pub(crate) fn handle_answer(&mut self, pending: Pending, answer: &Answer, now: Time) {
         self.absorb(pending.device, answer, now);
         match pending.purpose {
             Purpose::Identity => self.identity_answered(&pending, answer, now),
-            Purpose::Order(token) => {
-                self.events.push_back(Event::Answered { token, answer: answer.clone() });
-            }
+            Purpose::Order(token) => self.order_answered(token, answer.clone()),
             Purpose::Procedure { operation, attempt } => {
                 let same = self
                     .running
@@ -233,11 +267,24 @@ impl Engine {
         let Some(live) = self.lives.get_mut(&device) else { return };
         live.identify_at = None;
         let mut asks: Vec<Ask> = fleet::identity_reads(&live.objects).map(Ask::Read).collect();
-        if live.observed.is_empty() {
-            asks.extend(fleet::standing_observations(&live.objects).map(Ask::Observe));
-        }
+        let standing: Vec<Path> = fleet::standing_observations(&live.objects).collect();
+        let missing = standing.into_iter().filter(|path| !self.is_observed(device, *path));
+        asks.extend(missing.map(Ask::Observe));
         for ask in asks {
             self.ask(Pending { device, ask, purpose: Purpose::Identity });
+        }
+    }
+
+    /// Asks anew after a sign of life when nothing tells by itself what requirements depend on:
+    /// the observations were lost with a restart or a move, or the device grants none.
+    pub(crate) fn refresh(&mut self, device: DeviceId) {
+        let Some(live) = self.lives.get(&device) else { return };
+        let told =
+            fleet::standing_observations(&live.objects).any(|path| self.is_observed(device, path));
+        let known = self.fleet.device(device).is_some_and(model::Device::is_identified);
+        let may_ask = live.open.is_empty();
+        if may_ask && !(known && told) {
+            self.identify(device);
         }
     }
 
@@ -306,6 +353,48 @@ impl Engine {
         }
     }
 
+    fn order_answered(&mut self, token: AskToken, answer: Answer) {
+        self.orders_open = self.orders_open.saturating_sub(1);
+        self.events.push_back(Event::Answered { token, answer });
+    }
+
+    /// A device is at another address: what was asked at the old one brings no answer, and its
+    /// observations are gone.
+    pub(crate) fn leave_address(&mut self, device: DeviceId, now: Time) {
+        let Some(live) = self.lives.get_mut(&device) else { return };
+        let (open, observed) = (std::mem::take(&mut live.open), std::mem::take(&mut live.observed));
+        for id in observed {
+            self.observations.remove(&id);
+            self.endpoint.cancel(id, now.since_origin());
+        }
+        for id in open {
+            self.endpoint.cancel(id, now.since_origin());
+            self.unsent.extend(self.asks.remove(&id));
+        }
+    }
+
+    /// Takes back what an attempt that is over still has under way to change its device.
+    pub(crate) fn take_back(
+        &mut self,
+        device: DeviceId,
+        operation: OperationId,
+        attempt: u32,
+        now: Time,
+    ) {
+        let Some(live) = self.lives.get(&device) else { return };
+        let purpose = Purpose::Procedure { operation, attempt };
+        let asks = &self.asks;
+        let is_vain = |id: &RequestId| {
+            asks.get(id)
+                .is_some_and(|pending| pending.purpose == purpose && pending.ask.changes_device())
+        };
+        let vain: Vec<RequestId> = live.open.iter().copied().filter(is_vain).collect();
+        for id in vain {
+            self.take_ask(id);
+            self.endpoint.cancel(id, now.since_origin());
+        }
+    }
+
     /// Forgets how a device was reached; what was asked of it there is no longer answered.
     pub(crate) fn drop_live(&mut self, device: DeviceId, now: Time) {
         let Some(live) = self.lives.remove(&device) else { return };
@@ -316,7 +405,7 @@ impl Engine {
         for id in live.open {
             self.endpoint.cancel(id, now.since_origin());
             if let Some(Pending { purpose: Purpose::Order(token), .. }) = self.asks.remove(&id) {
-                self.events.push_back(Event::Answered { token, answer: Answer::Silence });
+                self.order_answered(token, Answer::Silence);
             }
         }
     }
@@ -380,4 +469,9 @@ impl Engine {
             self.timers.insert((at, device));
         }
     }
+}
+
+/// Whether an observation lives after this response (RFC 7641 section 3.2).
+fn goes_on(response: &Response) -> bool {
+    response.code.is_success() && response.options.observe().is_some()
 }

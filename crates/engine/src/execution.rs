@@ -57,24 +57,26 @@ impl Engine {
     /// Takes an output of the loops.
     pub(crate) fn handle_output(&mut self, output: Output, now: Time) {
         match output {
-            Output::Record(record) => self.record(record),
+            Output::Record(record) => self.record(record, now),
             Output::Dispatch(dispatch) => self.when_durable(Effect::Dispatch(dispatch), now),
-            Output::Probe { device, .. } => {
-                self.step(device, now, |procedure| procedure.probe(now));
+            Output::Probe { operation, device, attempt } => {
+                if self.is_running(device, operation, attempt) {
+                    self.step(device, now, |procedure| procedure.probe(now));
+                }
             }
             Output::Recall { operation, device, attempt } => {
                 if self.is_running(device, operation, attempt) {
-                    self.stop(device);
+                    self.stop(device, now);
                 }
             }
             Output::Event(event) => self.events.push_back(Event::Operation(event)),
         }
     }
 
-    fn record(&mut self, record: Record) {
+    fn record(&mut self, record: Record, now: Time) {
         match &record {
             Record::Assignment(assignment) if assignment.state.is_settled() => {
-                self.settled(assignment);
+                self.settled(assignment, now);
             }
             // What soaks is judged by its row once the time is over, perhaps after a crash.
             Record::Assignment(assignment) if assignment.state == AttemptState::Soaking => {
@@ -87,14 +89,18 @@ impl Engine {
         self.outbox.record(record);
     }
 
-    fn settled(&mut self, assignment: &Assignment) {
+    fn settled(&mut self, assignment: &Assignment, now: Time) {
         if self.is_running(assignment.device, assignment.operation, assignment.attempt) {
-            self.stop(assignment.device);
+            self.stop(assignment.device, now);
         }
         let (operation, device) = (assignment.operation, assignment.device);
         let (first, last) = (ReleaseId(0), ReleaseId(u64::MAX));
         if assignment.state.is_final() {
-            self.intents.retain(|(o, d, _), _| (*o, *d) != (operation, device));
+            let range = (operation, device, first)..=(operation, device, last);
+            let over: Vec<_> = self.intents.range(range).map(|(key, _)| *key).collect();
+            for key in over {
+                self.intents.remove(&key);
+            }
         } else {
             // The next try reads first and may install; what was transferred may still be there.
             let range = (operation, device, first)..=(operation, device, last);
@@ -104,12 +110,20 @@ impl Engine {
         }
     }
 
-    fn stop(&mut self, device: DeviceId) {
-        self.running.remove(&device);
+    /// Ends an attempt on this side; nothing of it leaves any more.
+    fn stop(&mut self, device: DeviceId, now: Time) {
+        if let Some(run) = self.running.remove(&device) {
+            self.take_back(device, run.operation, run.attempt, now);
+        }
         self.schedule(device);
     }
 
-    fn is_running(&self, device: DeviceId, operation: OperationId, attempt: u32) -> bool {
+    pub(crate) fn is_running(
+        &self,
+        device: DeviceId,
+        operation: OperationId,
+        attempt: u32,
+    ) -> bool {
         self.running
             .get(&device)
             .is_some_and(|run| run.operation == operation && run.attempt == attempt)

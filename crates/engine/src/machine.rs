@@ -39,6 +39,8 @@ pub struct Engine {
     /// Asks that could not be sent; they are answered with silence in the next turn.
     pub(crate) unsent: VecDeque<Pending>,
     pub(crate) next_ask: u64,
+    /// Orders of operators that are not answered yet.
+    pub(crate) orders_open: usize,
     /// The one timer of each device that has something due, in both directions.
     pub(crate) timers: BTreeSet<(Time, DeviceId)>,
     pub(crate) due: BTreeMap<DeviceId, Time>,
@@ -121,6 +123,7 @@ impl Engine {
             to_ask: VecDeque::new(),
             unsent: VecDeque::new(),
             next_ask: 1,
+            orders_open: 0,
             timers: BTreeSet::new(),
             due: BTreeMap::new(),
             intents: Intents::new(),

@@ -158,11 +158,12 @@ impl Engine {
         {
             return Err(AskError::InOperation { device, operation: run.operation });
         }
-        if self.asks.len() >= self.config.asks_open_max {
+        if self.orders_open >= self.config.asks_open_max {
             return Err(AskError::Busy(format!("at most {}", self.config.asks_open_max)));
         }
         let token = AskToken(self.next_ask);
         self.next_ask += 1;
+        self.orders_open += 1;
         self.ask(Pending { device, ask, purpose: Purpose::Order(token) });
         self.turn(now);
         Ok(token)

@@ -37,9 +37,13 @@ impl Engine {
             .iter()
             .find(|(name, value)| name == SITE_ATTRIBUTE && !value.is_empty())
             .map(|(_, value)| value.as_str().into());
+        let known = self.names.get(&name).copied();
+        let devices_max = self.config.devices_max;
+        if known.is_none() && self.fleet.len() >= devices_max {
+            return Err(RegistryRefusal::Full { registrations_max: devices_max });
+        }
         let registered = self.registry.register(request, peer, now.since_origin())?;
         self.statistics.registrations += 1;
-        let known = self.names.get(&name).copied();
         let id = known.unwrap_or_else(|| self.fleet.next_id());
         if known.is_none() {
             self.names.insert(name.clone(), id);
@@ -92,13 +96,14 @@ impl Engine {
             live.objects = fresh.objects;
             live.queue_mode = fresh.queue_mode;
         }
+        if updated.moved_from.is_some() {
+            self.leave_address(device, now);
+        }
         if updated.moved_from.is_some() || updated.objects_changed {
             self.record_registration(device);
         }
         self.contact(device, now);
-        if self.fleet.device(device).is_some_and(|device| !device.is_identified()) {
-            self.identify(device);
-        }
+        self.refresh(device);
         Ok(())
     }
 

@@ -18,6 +18,8 @@ struct Pair {
     records: Vec<Record>,
     events: Vec<Event>,
     version: &'static str,
+    /// Where the device sends from.
+    from: &'static str,
     /// Whether batches are acknowledged as durable.
     commits: bool,
     /// The device refuses to read more than one resource at once.
@@ -44,6 +46,7 @@ impl Pair {
             records: Vec::new(),
             events: Vec::new(),
             version: "1.0.0",
+            from: DEVICE,
             commits: true,
             single_resources: false,
             garbles: false,
@@ -72,7 +75,7 @@ impl Pair {
                 moved = true;
             }
             while let Some(transmit) = self.device.poll_transmit() {
-                self.engine.handle_datagram(address(DEVICE), &transmit.datagram, self.now);
+                self.engine.handle_datagram(address(self.from), &transmit.datagram, self.now);
                 moved = true;
             }
             if let Some(batch) = self.engine.poll_batch() {
@@ -120,6 +123,7 @@ impl Pair {
                 let json = r#"[{"bn":"/5/0/","n":"3","v":0},{"n":"5","v":0},{"n":"9","v":2}]"#;
                 Response::new(Code::CONTENT).content_format(110).payload(json)
             }
+            (Code::GET, "/3/0/9") if request.options.observe().is_some() => text("80").observe(1),
             (Code::GET, "/3/0/9") => text("80"),
             (Code::PUT, _) => Response::new(Code::CHANGED),
             _ => Response::new(Code::NOT_FOUND),
@@ -343,4 +347,116 @@ fn nothing_that_changes_a_device_leaves_before_its_intent_is_durable() {
         }
     }
     panic!("the device was never told: {:?}", pair.seen);
+}
+
+impl Pair {
+    /// What would be restored after a crash now.
+    fn snapshot(&mut self) -> Snapshot {
+        self.engine.flush(self.now);
+        self.settle();
+        let mut snapshot = Snapshot::default();
+        for record in &self.records {
+            match record {
+                Record::Device(device) => snapshot.devices = vec![*device.clone()],
+                Record::Registration(registration) => {
+                    snapshot.registrations = vec![registration.clone()];
+                }
+                _ => {}
+            }
+        }
+        snapshot
+    }
+
+    fn observations(&self) -> usize {
+        self.seen.iter().filter(|seen| *seen == "GET /3/0/9").count()
+    }
+}
+
+/// One lost request does not make a device offline that was heard since.
+#[test]
+fn a_device_that_was_just_heard_stays_online() {
+    let mut pair = Pair::new(Snapshot::default());
+    let location = pair.register()[0].location_path().collect::<Vec<_>>().join("/");
+    let path = lwm2m::Path::resource(3, 0, 3);
+    pair.engine.order(model::DeviceId(1), fleet::Ask::Read(path), pair.now).unwrap();
+    let answered = |pair: &Pair| pair.events.iter().any(|e| matches!(e, Event::Answered { .. }));
+    // Requests are lost on their way to the device; its updates arrive.
+    for second in 1..120 {
+        pair.now = pair.now + Duration::from_secs(1);
+        while pair.engine.poll_transmit().is_some() {}
+        pair.engine.handle_timeout(pair.now);
+        if second % 10 == 0 {
+            let update = Request::post(&format!("/{location}"));
+            pair.device.request(address(SERVER), update, pair.now.since_origin()).unwrap();
+            while let Some(transmit) = pair.device.poll_transmit() {
+                pair.engine.handle_datagram(address(DEVICE), &transmit.datagram, pair.now);
+            }
+            while let Some(transmit) = pair.engine.poll_transmit() {
+                let acknowledges = transmit.datagram[0] & 0x30 == 0x20;
+                if acknowledges {
+                    let origin = pair.now.since_origin();
+                    pair.device.handle_datagram(address(SERVER), &transmit.datagram, origin);
+                }
+            }
+        }
+        while let Some(event) = pair.engine.poll_event() {
+            pair.events.push(event);
+        }
+        assert_eq!(pair.device().presence, model::Presence::Online, "after {second} s");
+    }
+    assert!(answered(&pair), "the order has ended in vain");
+}
+
+/// After a restart nothing is observed any more; the first sign of life renews it.
+#[test]
+fn observations_are_renewed_after_a_restart_without_a_registration() {
+    let mut before = Pair::new(Snapshot::default());
+    let location = before.register()[0].location_path().collect::<Vec<_>>().join("/");
+    assert_eq!(before.observations(), 1);
+    let mut after = Pair::new(before.snapshot());
+    after.settle();
+    after.seen.clear();
+    for expected in [1, 1] {
+        after.send(Request::post(&format!("/{location}")));
+        assert_eq!(after.observations(), expected, "{:?}", after.seen);
+    }
+}
+
+/// A device behind a new address is asked there, and what was open at the old one ends.
+#[test]
+fn a_device_that_moved_is_reached_where_it_is() {
+    let mut pair = Pair::new(Snapshot::default());
+    let location = pair.register()[0].location_path().collect::<Vec<_>>().join("/");
+    let path = lwm2m::Path::resource(3, 0, 3);
+    pair.engine.order(model::DeviceId(1), fleet::Ask::Read(path), pair.now).unwrap();
+    while pair.engine.poll_transmit().is_some() {}
+    pair.seen.clear();
+    pair.from = "127.0.0.1:40001";
+    pair.send(Request::post(&format!("/{location}")));
+    let ended = pair.events.iter().any(|event| matches!(event, Event::Answered { .. }));
+    assert!(ended, "{:?}", pair.events);
+    assert_eq!(pair.observations(), 1, "observed anew: {:?}", pair.seen);
+    for _ in 0..3 {
+        pair.advance(Duration::from_secs(40));
+        assert_eq!(pair.device().presence, model::Presence::Online);
+        pair.send(Request::post(&format!("/{location}")));
+    }
+}
+
+/// I19: who reaches the port cannot fill the memory with devices.
+#[test]
+fn no_more_devices_are_known_than_allowed() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.engine.config.devices_max = 2;
+    for (name, expected) in [
+        ("a", Code::CREATED),
+        ("b", Code::CREATED),
+        ("c", Code::SERVICE_UNAVAILABLE),
+        ("a", Code::CREATED),
+    ] {
+        let register = Request::post("/rd").query(&format!("ep={name}")).query("lwm2m=1.1");
+        let responses = pair.send(register.payload("</3/0>"));
+        assert_eq!(responses[0].code, expected, "{name}");
+    }
+    assert_eq!(pair.engine.fleet().len(), 2);
 }
