@@ -30,6 +30,15 @@ impl Run {
     fn due(&self, assignment: &Assignment, manifest: &Manifest, config: &Config) -> Option<Time> {
         let watch = self.watches.get(&assignment.device)?;
         let within = manifest.confirm.within.0;
+        let until = |span| {
+            let due = assignment.since + span;
+            // It ran out while the server was away, and the device could not prove anything.
+            if due <= watch.heard && assignment.since < watch.heard {
+                watch.heard + span
+            } else {
+                due
+            }
+        };
         match (&assignment.state, watch.probed) {
             (AttemptState::Granted, _) if self.is_queued(assignment.device) => None,
             (
@@ -39,15 +48,15 @@ impl Run {
                 | AttemptState::Transferred,
                 _,
             ) => Some(watch.heard.max(assignment.since) + config.transfer_stall()),
-            (AttemptState::Claimed | AttemptState::Verifying, Some(probed)) => {
-                Some(probed + config.probe())
-            }
-            (AttemptState::Claimed, None) => Some(assignment.since + within),
+            (
+                AttemptState::Claimed | AttemptState::Verifying | AttemptState::Soaking,
+                Some(probed),
+            ) => Some(probed + config.probe()),
+            (AttemptState::Claimed, None) => Some(until(within)),
             (AttemptState::Verifying, None) => {
-                let verify = std::time::Duration::from_secs(config.verify_s);
-                Some(assignment.since + within.min(verify))
+                Some(until(within.min(std::time::Duration::from_secs(config.verify_s))))
             }
-            (AttemptState::Soaking, _) => Some(assignment.since + manifest.confirm.soak.0),
+            (AttemptState::Soaking, None) => Some(assignment.since + manifest.confirm.soak.0),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use model::{
     Assignment, AttemptState, Device, DeviceId, Fault, FaultClass, FaultKind, Fleet, OperationId,
-    OperationState, Progress, Release, Time, Version,
+    OperationState, Presence, Progress, Release, Time, Version,
 };
 
 use super::Loops;
@@ -331,20 +331,26 @@ impl Loops {
                 self.outputs.push_back(Output::Recall { operation, device, attempt });
             }
             AttemptState::Claimed | AttemptState::Verifying => {
-                if self.was_probed(operation, device) {
-                    return self.silent(assignment, now);
-                }
-                if let Some(watch) =
-                    self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
-                {
-                    watch.probed = Some(now);
-                }
-                self.outputs.push_back(Output::Probe { operation, device, attempt });
-                self.reschedule(operation, device);
+                self.probe_once(assignment, now);
             }
             AttemptState::Soaking => self.judge_soaking(assignment, fleet, now, true),
             _ => {}
         }
+    }
+
+    /// Asks a device for its proof; one that was asked before is silent (I8).
+    fn probe_once(&mut self, assignment: Assignment, now: Time) {
+        let Assignment { operation, device, attempt, .. } = assignment;
+        if self.was_probed(operation, device) {
+            return self.silent(assignment, now);
+        }
+        if let Some(watch) =
+            self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
+        {
+            watch.probed = Some(now);
+        }
+        self.outputs.push_back(Output::Probe { operation, device, attempt });
+        self.reschedule(operation, device);
     }
 
     /// Looks at a soaking device by what is known of it now; at the end of its time it must
@@ -356,6 +362,10 @@ impl Loops {
             }
             return;
         };
+        if ended && device.presence == Presence::Offline {
+            // What it ran before it fell silent proves nothing about the end of its time (I8).
+            return self.probe_once(assignment, now);
+        }
         let Some(release) = self.hop(&assignment) else { return };
         let version = version_of(release, device).cloned();
         let wrong = version.as_ref().is_some_and(|v| *v != release.manifest.release.version);

@@ -15,8 +15,8 @@ impl Loops {
     /// that may have reached its device to be read back ([`crate::Dispatch`] with `resume`).
     ///
     /// Times in which a device must prove itself go on, with a probe of full length at their
-    /// end; times without progress start again, so that a long stop of the server is not taken
-    /// for a standstill of its devices (I17).
+    /// end; those that ran out meanwhile and times without progress start again, so that a long
+    /// stop of the server is not taken for the silence of its devices (I17).
     #[must_use]
     pub fn restore(config: Config, snapshot: &Snapshot, fleet: &Fleet, now: Time) -> Self {
         let mut loops = Self::new(config);

@@ -109,3 +109,30 @@ fn a_restart_does_not_change_what_is_decided_afterwards() {
     }
     assert!(compared > 5_000, "{compared}");
 }
+
+/// I17: devices whose time ran out while the server was away had nobody to prove themselves to.
+#[test]
+fn a_long_stop_of_the_server_is_no_silence_of_its_devices() {
+    let mut world = World::new(1, config(), fleet(5, "1.0.0"), &[Nature::Bricks]);
+    let release = firmware("sensor", "2.0.0", "[confirm]\nwithin = \"600s\"");
+    world.loops.publish(release, "test", Some(policy()), &world.fleet, 1, world.now).unwrap();
+    world.turn(false);
+    let claimed = |loops: &Loops| {
+        let all = loops.assignments(model::OperationId(1));
+        all.filter(|known| known.state == model::AttemptState::Claimed).count()
+    };
+    while claimed(&world.loops) == 0 {
+        assert!(world.step(false));
+    }
+    world.now = world.now + std::time::Duration::from_secs(24 * 3_600);
+    let mut after = restored(&world);
+    after.activate(&world.fleet, world.now);
+    let probes = std::iter::from_fn(|| after.poll_output())
+        .filter(|output| matches!(output, Output::Probe { .. }))
+        .count();
+    assert_eq!((probes, claimed(&after)), (0, 1));
+    let again = world.now + std::time::Duration::from_secs(600);
+    assert_eq!(after.poll_timeout(), Some(again));
+    after.activate(&world.fleet, again);
+    assert!(std::iter::from_fn(|| after.poll_output()).any(|o| matches!(o, Output::Probe { .. })));
+}

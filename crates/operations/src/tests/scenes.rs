@@ -552,3 +552,33 @@ fn configurations_go_the_same_way() {
     });
     assert!(finish);
 }
+
+/// I8: a device that falls silent while it soaks has not gone on running.
+#[test]
+fn silence_during_the_soak_is_not_success() {
+    for (presence, at_end, expected) in [
+        (Presence::Offline, Presence::Offline, AttemptState::Silent),
+        (Presence::Offline, Presence::Online, AttemptState::Succeeded),
+        (Presence::Online, Presence::Online, AttemptState::Succeeded),
+        // Asleep is no silence: it calls by itself.
+        (Presence::Asleep, Presence::Asleep, AttemptState::Succeeded),
+    ] {
+        let mut bench = Bench::new(fleet(1, "1.0.0"));
+        let soak = firmware("sensor", "2.0.0", "[confirm]\nwithin = \"60s\"\nsoak = \"300s\"");
+        let operation = bench.publish(soak, policy());
+        let dispatch = bench.dispatches().remove(0);
+        bench.succeed(&dispatch, "2.0.0");
+        bench.turn();
+        let state =
+            |bench: &Bench| bench.loops.assignment(operation, DeviceId(1)).unwrap().state.clone();
+        assert_eq!(state(&bench), AttemptState::Soaking);
+        bench.fleet.device_mut(DeviceId(1)).unwrap().presence = presence;
+        bench.loops.device_changed(DeviceId(1), &bench.fleet, bench.now);
+        let outputs = bench.later(300);
+        let probed = outputs.iter().any(|output| matches!(output, Output::Probe { .. }));
+        assert_eq!(probed, presence == Presence::Offline);
+        bench.fleet.device_mut(DeviceId(1)).unwrap().presence = at_end;
+        bench.later(config().probe_s);
+        assert_eq!(state(&bench), expected, "{presence:?}, then {at_end:?}");
+    }
+}
