@@ -77,7 +77,11 @@ impl Targets {
         let Some(index) = device.0.checked_sub(1).and_then(|n| usize::try_from(n).ok()) else {
             return;
         };
-        let stratum = self.stratum(hardware, version);
+        let stratum = match place {
+            // Who is no target takes no stratum from those who are.
+            Place::Unknown | Place::Excluded(_) => self.stratum(OTHERS.0, OTHERS.1),
+            Place::Waiting(_) | Place::Ready | Place::Granted => self.stratum(hardware, version),
+        };
         if self.places.len() <= index {
             self.places.resize(index + 1, (Place::Unknown, 0));
         }
@@ -162,9 +166,18 @@ impl Targets {
         self.strata.iter().flat_map(|stratum| stratum.ready.iter().map(|(_, device)| *device))
     }
 
+    /// How many strata there are.
+    #[cfg(test)]
+    pub(crate) const fn strata(&self) -> usize {
+        self.strata.len()
+    }
+
     fn stratum(&mut self, hardware: &str, version: &str) -> u32 {
         if let Some(number) = self.names.get(hardware).and_then(|names| names.get(version)) {
             return *number;
+        }
+        if self.strata.len() >= STRATA_MAX && (hardware, version) != OTHERS {
+            return self.stratum(OTHERS.0, OTHERS.1);
         }
         let number = u32::try_from(self.strata.len()).unwrap_or(u32::MAX);
         self.strata.push(Stratum::default());
@@ -209,3 +222,9 @@ impl Targets {
         }
     }
 }
+
+/// Most strata of one operation. Devices report revision and version as free text, and each
+/// element looks at every stratum for each of its devices.
+const STRATA_MAX: usize = 256;
+/// Where devices belong once all strata are taken.
+const OTHERS: (&str, &str) = ("", "");

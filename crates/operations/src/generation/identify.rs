@@ -193,6 +193,10 @@ impl Memory {
         }
         self.key.push_str(version.map_or("\u{0}", Version::as_str));
         if !self.standings.contains_key(self.key.as_str()) {
+            // Devices report free text; one that never repeats itself must not fill the memory.
+            if self.standings.len() >= STANDINGS_MAX {
+                self.standings.clear();
+            }
             let fits = |manifest: &Manifest| {
                 kind_of(manifest, device).any(|target| fits_hardware(target, device))
             };
@@ -417,3 +421,6 @@ fn value_shown(observed: Option<&Observed<i64>>, unit: &str) -> String {
 fn at(observed: Option<&Observed<i64>>) -> Option<Time> {
     observed.map(|seen| seen.at)
 }
+
+/// Standings remembered; further ones push all others out and are looked up again.
+const STANDINGS_MAX: usize = 4_096;

@@ -308,3 +308,19 @@ fn offline_devices_take_no_place_and_newcomers_slot_in() {
     assert_eq!(targets.codes(), &BTreeMap::from([("already_current", 1)]));
     assert_eq!(targets.excluded(), 1);
 }
+
+/// I18, I19: versions are free text, and an element looks at every stratum for each device.
+#[test]
+fn devices_cannot_make_strata_without_bound() {
+    let mut targets = Targets::new(1);
+    for id in 1..=2_000 {
+        targets.put(DeviceId(id), Place::Excluded("not_target_model"), "A", &format!("0.{id}"));
+    }
+    assert_eq!(targets.strata(), 1, "who is no target takes no stratum");
+    for id in 1..=2_000 {
+        targets.put(DeviceId(id), Place::Ready, "A", &format!("1.{id}"));
+    }
+    assert!(targets.strata() <= 257, "{}", targets.strata());
+    assert_eq!((targets.ready(), targets.excluded()), (2_000, 0));
+    assert_eq!(targets.decompose(5_000).len(), 2_000, "every device is reached");
+}
