@@ -224,9 +224,14 @@ pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     match Query::<T>::try_from_uri(&uri) {
         Ok(Query(query)) => Ok(query),
         Err(rejection) => {
-            let (path, detail) = innermost(&rejection);
-            let refusal = wrong(detail.to_string());
-            Err(if path.is_empty() { refusal } else { refusal.field(path) })
+            let text = innermost(&rejection);
+            let (path, detail) = path_first(&text);
+            let refusal = wrong(detail.to_owned());
+            let field = field_named(detail).or_else(|| Some(path.to_owned()));
+            Err(match field.filter(|field| !field.is_empty()) {
+                Some(field) => refusal.field(field),
+                None => refusal,
+            })
         }
     }
 }
@@ -289,39 +294,48 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
 }
 
 /// Says where and why JSON was not understood.
-fn misread(rejection: &(dyn Error + 'static)) -> Refusal {
-    let (path, error) = innermost(rejection);
-    let Some(json) = error.downcast_ref::<serde_json::Error>() else {
-        return Refusal::new(ProblemCode::BadRequest, error.to_string());
-    };
-    let full = json.to_string();
-    let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(head, _)| head);
+fn misread(rejection: &dyn Error) -> Refusal {
+    let text = innermost(rejection);
+    let (path, told) = path_first(&text);
+    let (message, place) = place_last(told);
     let field = match field_named(message) {
         Some(name) if path.is_empty() || path == name => Some(name),
         Some(name) => Some(format!("{path}.{name}")),
-        None => Some(path).filter(|path| !path.is_empty()),
+        None => Some(path.to_owned()).filter(|path| !path.is_empty()),
     };
     let mut problem = Problem::new(ProblemCode::BadRequest, message)
-        .at(json.line() as u64, json.column() as u64)
         .hint("GET /openapi.json describes every body.");
+    if let Some((line, column)) = place {
+        problem = problem.at(line, column);
+    }
     problem.field = field;
     problem.into()
 }
 
-/// The error at the end of the chain, and the path into the data that the one around it names.
-fn innermost<'a>(error: &'a (dyn Error + 'static)) -> (String, &'a (dyn Error + 'static)) {
-    let (mut outer, mut inner) = (None, error);
+/// The words of the error at the end of the chain; those around it say the same and less.
+fn innermost(error: &dyn Error) -> String {
+    let mut inner = error;
     while let Some(source) = inner.source() {
-        outer = Some(inner);
         inner = source;
     }
-    let detail = inner.to_string();
-    let path = outer
-        .map(ToString::to_string)
-        .and_then(|text| Some(text.strip_suffix(&detail)?.strip_suffix(": ")?.to_owned()))
-        .filter(|path| path != "." && !path.contains(' '))
-        .unwrap_or_default();
-    (path, inner)
+    inner.to_string()
+}
+
+/// Takes the path into the data off an error's words, `policy.linger: invalid value…`.
+fn path_first(text: &str) -> (&str, &str) {
+    match text.split_once(": ") {
+        Some((path, rest)) if !path.contains([' ', '`']) => (path, rest),
+        _ => ("", text),
+    }
+}
+
+/// Takes the place in the text off an error's words, `… at line 2 column 14`.
+fn place_last(text: &str) -> (&str, Option<(u64, u64)>) {
+    let place = text.rsplit_once(" at line ").and_then(|(message, place)| {
+        let (line, column) = place.split_once(" column ")?;
+        Some((message, (line.parse().ok()?, column.parse().ok()?)))
+    });
+    place.map_or((text, None), |(message, place)| (message, Some(place)))
 }
 
 /// The field that an error of serde is about, when it names one.
@@ -373,3 +387,30 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Longest idempotency key, in bytes; keys are kept for ever.
 const KEY_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// These words come from serde; when they change, paths and places would be lost.
+    #[test]
+    fn errors_in_json_name_field_and_place() {
+        let check = |json: &str, field: Option<&str>, place: Option<(u64, u64)>, says: &str| {
+            let rejection = Json::<api::StartRequest>::from_bytes(json.as_bytes());
+            let problem = misread(&rejection.expect_err("a mistake")).0;
+            assert_eq!(problem.field.as_deref(), field, "{json}: {problem}");
+            assert_eq!(problem.line.zip(problem.column), place, "{json}: {problem}");
+            assert!(problem.message.starts_with(says), "{json}: {problem}");
+        };
+        check("{", None, Some((1, 1)), "EOF");
+        check("{\n \"release\": 7}", Some("release"), Some((2, 13)), "invalid type: integer `7`");
+        check("{\"relase\": \"\"}", Some("relase"), Some((1, 9)), "unknown field `relase`");
+        check(
+            "{\"policy\": {\"linger\": \"soon\"}}",
+            Some("policy.linger"),
+            Some((1, 29)),
+            "`soon` is not a span of time",
+        );
+        check("7", None, Some((1, 1)), "invalid type");
+    }
+}

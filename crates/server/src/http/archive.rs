@@ -57,6 +57,13 @@ impl Site {
         }
     }
 
+    /// Waits a moment for the store to show what the engine already knows.
+    pub(super) async fn catch_up(&self) {
+        let written = self.handle.order(|_, _| ());
+        // When the store takes no writes, what it has is what there is.
+        drop(tokio::time::timeout(CATCH_UP_WITHIN, written).await);
+    }
+
     /// The last decision on each of some operations.
     pub(super) async fn last_decisions(
         &self,
@@ -88,6 +95,7 @@ impl Site {
         device: DeviceId,
         page: PageRequest,
     ) -> Result<Page<HistoryEntry>, Refusal> {
+        self.catch_up().await;
         self.read(move |reader| reader.device_history(device, page)).await
     }
 
@@ -188,6 +196,9 @@ impl Step {
 
 /// Rows read at a time; a grant of a large element is large.
 const OLDEST: PageRequest = PageRequest::oldest(500);
+
+/// Longest wait for the store to catch up with the engine; a commit takes milliseconds.
+const CATCH_UP_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Charts kept; a few hundred bytes an element.
 const CHARTS_MAX: usize = 64;

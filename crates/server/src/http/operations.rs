@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use engine::Engine;
-use model::{DeviceId, Manifest, OperationId, Origin, Scope, Time};
+use model::{Decision, DeviceId, Manifest, Operation, OperationId, Origin, Scope, Time};
 use store::PageRequest;
 
 use super::Site;
@@ -227,18 +227,29 @@ impl Site {
         &self,
         operations: Vec<OperationId>,
     ) -> Result<Vec<OperationSummary>, Refusal> {
-        let last = self.last_decisions(operations.clone()).await?;
-        let summaries = self
-            .handle
-            .view(move |engine, now| {
-                let view = View::new(engine, now);
-                let known = operations.iter().filter_map(|id| view.loops.operation(*id));
-                known
-                    .filter_map(|operation| view.operation(operation, last.get(&operation.id)))
-                    .collect()
-            })
-            .await?;
-        Ok(summaries)
+        let mut tries = 0;
+        loop {
+            let last = self.last_decisions(operations.clone()).await?;
+            let ids = operations.clone();
+            let (summaries, behind) = self
+                .handle
+                .view(move |engine, now| {
+                    let view = View::new(engine, now);
+                    let (mut summaries, mut behind) = (Vec::new(), false);
+                    for operation in ids.iter().filter_map(|id| view.loops.operation(*id)) {
+                        let last = last.get(&operation.id);
+                        behind |= is_behind(last, operation);
+                        summaries.extend(view.operation(operation, last));
+                    }
+                    (summaries, behind)
+                })
+                .await?;
+            tries += 1;
+            if !behind || tries >= TRIES_MAX {
+                return Ok(summaries);
+            }
+            self.catch_up().await;
+        }
     }
 
     pub(super) async fn summary(
@@ -251,17 +262,26 @@ impl Site {
 
     pub(super) async fn operation(&self, name: &str) -> Result<OperationDetail, Refusal> {
         let id = self.operation_id(name).await?;
-        let points = self.points(id).await?;
-        let decisions = self.decisions(id, PageRequest::newest(DECISIONS_SHOWN)).await?.items;
-        let detail = self
-            .handle
-            .view(move |engine, now| {
-                let view = View::new(engine, now);
-                let operation = view.loops.operation(id)?;
-                view.operation_detail(operation, &decisions, points)
-            })
-            .await?;
-        detail.ok_or_else(|| unknown_operation(name))
+        let mut tries = 0;
+        loop {
+            let points = self.points(id).await?;
+            let decisions = self.decisions(id, PageRequest::newest(DECISIONS_SHOWN)).await?.items;
+            let found = self
+                .handle
+                .view(move |engine, now| {
+                    let view = View::new(engine, now);
+                    let operation = view.loops.operation(id)?;
+                    let behind = is_behind(decisions.first(), operation);
+                    Some((view.operation_detail(operation, &decisions, points)?, behind))
+                })
+                .await?;
+            let (detail, behind) = found.ok_or_else(|| unknown_operation(name))?;
+            tries += 1;
+            if !behind || tries >= TRIES_MAX {
+                return Ok(detail);
+            }
+            self.catch_up().await;
+        }
     }
 
     pub(super) async fn decision_page(
@@ -317,10 +337,18 @@ impl Site {
     }
 }
 
+/// Whether an operation took a decision that the store did not show yet.
+fn is_behind(stored: Option<&Decision>, operation: &Operation) -> bool {
+    stored.map_or(0, |decision| decision.seq) < operation.last_decision
+}
+
 fn unknown_operation(name: &str) -> Refusal {
     let hint = "List the operations to see which there are; name one as `op-1`.";
     Refusal::not_found("operation", name, hint)
 }
+
+/// Looks at an operation that decides faster than the store writes.
+const TRIES_MAX: u32 = 3;
 
 /// Decisions shown with an operation.
 const DECISIONS_SHOWN: u32 = 100;
