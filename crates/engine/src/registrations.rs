@@ -95,6 +95,8 @@ impl Engine {
             live.peer = peer;
             live.objects = fresh.objects;
             live.queue_mode = fresh.queue_mode;
+            // Who listens all the time from now on must not be put to sleep by an older timer.
+            live.awake_until = live.awake_until.filter(|_| live.queue_mode);
         }
         if updated.moved_from.is_some() {
             self.leave_address(device, now);
