@@ -18,18 +18,17 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::inbox::Inbox;
 use crate::journal::Journal;
 use crate::knowledge::Report;
 use crate::slowdown::Late;
 
 /// Orders waiting for the driver; beyond that, callers wait their turn.
 const ORDERS_MAX: usize = 1_024;
-/// Datagrams taken from the socket before anything else gets its turn.
+/// Datagrams handled before anything else gets its turn.
 const DATAGRAMS_PER_TURN: usize = 256;
 /// Datagrams the kernel would not take at once; older ones give way, CoAP repeats them.
 const UNSENT_MAX: usize = 65_536;
-/// Longest datagram looked at. CoAP messages fit in 1,280 bytes; a longer one is cut and refused.
-const DATAGRAM_BYTES_MAX: usize = 2_048;
 
 type Order = Box<dyn FnOnce(&mut Driver) + Send>;
 
@@ -177,7 +176,8 @@ type Waiting = Box<dyn FnOnce() + Send>;
 pub(crate) struct Driver {
     engine: Engine,
     clock: Clock,
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
+    inbox: Arc<Inbox>,
     batches: blocking::Sender<Batch>,
     journal: Arc<Journal>,
     late: Late,
@@ -208,10 +208,14 @@ pub(crate) fn spawn(
     let (orders, incoming) = mpsc::channel(ORDERS_MAX);
     let (condition, conditions) = watch::channel(Condition::default());
     let handle = Handle { orders, clock: parts.clock };
+    let socket = Arc::new(parts.socket);
+    let inbox = Arc::new(Inbox::default());
+    tokio::spawn(Inbox::fill(Arc::clone(&inbox), Arc::clone(&socket), stop.clone()));
     let driver = Driver {
         engine: parts.engine,
         clock: parts.clock,
-        socket: parts.socket,
+        socket,
+        inbox,
         batches: parts.batches,
         journal: parts.journal,
         late: parts.late,
@@ -232,16 +236,12 @@ impl Driver {
         mut reports: mpsc::UnboundedReceiver<Report>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        let inbox = Arc::clone(&self.inbox);
         self.hand_out();
         loop {
             let deadline = self.deadline();
             tokio::select! {
-                readable = self.socket.readable() => {
-                    if readable.is_ok() {
-                        self.receive(&mut buffer);
-                    }
-                }
+                () = inbox.ready() => self.receive(),
                 writable = self.socket.writable(), if !self.unsent.is_empty() => {
                     if writable.is_ok() {
                         self.send_unsent();
@@ -266,14 +266,9 @@ impl Driver {
     }
 
     /// Takes datagrams, a bounded number at a time so that orders and commits get their turn.
-    fn receive(&mut self, buffer: &mut [u8]) {
-        for _ in 0..DATAGRAMS_PER_TURN {
-            match self.socket.try_recv_from(buffer) {
-                Ok((length, peer)) => self.take_datagram(peer, &buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // An earlier datagram of ours met a closed port; that peer's own affair.
-                Err(_) => {}
-            }
+    fn receive(&mut self) {
+        for (peer, datagram) in self.inbox.take(DATAGRAMS_PER_TURN) {
+            self.take_datagram(peer, &datagram);
         }
     }
 

@@ -10,6 +10,7 @@
 mod clock;
 mod driver;
 mod http;
+mod inbox;
 mod journal;
 mod knowledge;
 mod settings;
