@@ -1,6 +1,6 @@
 //! Devices as they come and go: presence, identity, values, and the answers to asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ use model::{DeviceId, OperationId, Presence, Time};
 
 use crate::machine::{Pending, Purpose};
 use crate::{AskToken, Engine, Event};
+
+/// Asks kept for one sleeping device.
+const PARKED_MAX: usize = 32;
 
 /// A registered device as the driver reaches it. Rebuilt from the registration, never stored.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Live {
     pub(crate) identify_failures: u32,
     /// What is asked of it and not answered yet.
     pub(crate) open: BTreeSet<RequestId>,
+    /// What is asked of it when it wakes.
+    pub(crate) parked: VecDeque<Pending>,
     /// Its running observations.
     pub(crate) observed: BTreeSet<RequestId>,
 }
@@ -48,6 +53,7 @@ impl Live {
             identify_at: None,
             identify_failures: 0,
             open: BTreeSet::new(),
+            parked: VecDeque::new(),
             observed: BTreeSet::new(),
         }
     }
@@ -86,10 +92,11 @@ impl Engine {
         {
             return;
         }
-        let reachable = self
-            .fleet
-            .device(pending.device)
-            .is_some_and(|device| device.presence == Presence::Online);
+        let presence = self.fleet.device(pending.device).map(|device| device.presence);
+        if presence == Some(Presence::Asleep) {
+            return self.park(pending);
+        }
+        let reachable = presence == Some(Presence::Online);
         let request = self.lives.get(&pending.device).filter(|_| reachable).and_then(|live| {
             let request = self.request_of(&pending.ask)?;
             Some((live.peer, request::under_root(&live.root, request)))
@@ -106,6 +113,31 @@ impl Engine {
                 self.asks.insert(id, pending);
             }
             None => self.unsent.push_back(pending),
+        }
+    }
+
+    /// Keeps an ask that has not been sent until the device wakes (LwM2M 1.1 core, 6.5); one too
+    /// many is answered with silence.
+    fn park(&mut self, pending: Pending) {
+        match self.lives.get_mut(&pending.device) {
+            Some(live) if live.parked.len() < PARKED_MAX => live.parked.push_back(pending),
+            _ => self.unsent.push_back(pending),
+        }
+    }
+
+    /// A queue-mode device does not listen any more: repeating requests would only miss it. Reads
+    /// are asked again when it wakes. Whether it took an order is unknown, so that one is not.
+    fn fall_asleep(&mut self, device: DeviceId, now: Time) {
+        self.set_presence(device, Presence::Asleep, now);
+        let Some(live) = self.lives.get_mut(&device) else { return };
+        for id in std::mem::take(&mut live.open) {
+            self.endpoint.cancel(id, now.since_origin());
+            let Some(pending) = self.asks.remove(&id) else { continue };
+            match pending.purpose {
+                Purpose::Order(_) => self.unsent.push_back(pending),
+                _ if pending.ask.changes_device() => self.unsent.push_back(pending),
+                _ => self.park(pending),
+            }
         }
     }
 
@@ -322,6 +354,8 @@ impl Engine {
         self.keep_awake(device, now);
         if was_away {
             self.set_presence(device, Presence::Online, now);
+            let parked = self.lives.get_mut(&device).map(|live| std::mem::take(&mut live.parked));
+            self.to_ask.extend(parked.into_iter().flatten());
             self.step(device, now, |procedure| procedure.handle_contact(now));
         }
     }
@@ -435,7 +469,7 @@ impl Engine {
         if let Some(live) = self.lives.get_mut(&device) {
             if live.awake_until.is_some_and(|at| at <= now) {
                 live.awake_until = None;
-                self.set_presence(device, Presence::Asleep, now);
+                self.fall_asleep(device, now);
             } else if live.identify_at.is_some_and(|at| at <= now) {
                 self.identify(device);
             }

@@ -460,3 +460,36 @@ fn no_more_devices_are_known_than_allowed() {
     }
     assert_eq!(pair.engine.fleet().len(), 2);
 }
+
+/// LwM2M 1.1 core, 6.5: a queue-mode device is asked when it listens, not while it sleeps.
+#[test]
+fn a_read_of_a_sleeping_device_waits_until_it_wakes() {
+    let mut pair = Pair::new(Snapshot::default());
+    let request = Request::post("/rd")
+        .query("ep=urn:dev:1")
+        .query("lt=300")
+        .query("lwm2m=1.1")
+        .query("b=U")
+        .query("Q")
+        .content_format(40)
+        .payload("</1/0>,</3/0>,</5/0>");
+    pair.device.request(address(SERVER), request, pair.now.since_origin()).unwrap();
+    // The device falls asleep before it hears the reads that follow its registration.
+    while let Some(transmit) = pair.device.poll_transmit() {
+        pair.engine.handle_datagram(address(DEVICE), &transmit.datagram, pair.now);
+    }
+    let registered = pair.engine.poll_transmit().unwrap();
+    pair.device.handle_datagram(address(SERVER), &registered.datagram, pair.now.since_origin());
+    let Some(CoapEvent::Response { response, .. }) = pair.device.poll_event() else { panic!() };
+    let location = response.location_path().collect::<Vec<_>>().join("/");
+    for _ in 0..200 {
+        pair.now = pair.now + Duration::from_secs(1);
+        pair.engine.handle_timeout(pair.now);
+        while pair.engine.poll_transmit().is_some() {}
+    }
+    assert_eq!(pair.device().presence, model::Presence::Asleep);
+    assert!(!pair.device().is_identified());
+    pair.send(Request::post(&format!("/{location}")));
+    assert_eq!(pair.device().presence, model::Presence::Online);
+    assert!(pair.device().is_identified(), "it was asked as soon as it was heard");
+}

@@ -37,6 +37,8 @@ pub struct FirmwareUpdate {
     reads_open: u32,
     /// Installations ordered that the device showed not to have begun.
     ineffective: u32,
+    /// When the order to install was last given.
+    told_at: Option<Time>,
     look_at: Option<Time>,
     outputs: VecDeque<Output>,
 }
@@ -95,6 +97,7 @@ impl FirmwareUpdate {
             overtaken: false,
             reads_open: 0,
             ineffective: 0,
+            told_at: None,
             look_at: None,
             outputs: VecDeque::new(),
         }
@@ -184,6 +187,7 @@ impl FirmwareUpdate {
             Step::Transfer => self.send_transfer(now),
             Step::Install => {
                 self.stage = Stage::Installing;
+                self.told_at = Some(now);
                 self.look_at = Some(now + self.pace.install);
                 self.outputs.push_back(Output::Ask(Ask::Execute(firmware::UPDATE, String::new())));
             }
@@ -403,8 +407,13 @@ impl FirmwareUpdate {
             (State::Downloaded | State::Idle, Some(_)) => {
                 self.fail_by_result(FaultKind::UpdateFailed)
             }
-            // Still Downloaded without a result: Update has not begun, or never arrived.
-            (State::Downloaded, None) => {}
+            // Still Downloaded without a result: Update has not begun, or never arrived. This look
+            // is the read that I2 asks for, so the order may be given again.
+            (State::Downloaded, None) => {
+                if self.told_at.is_some_and(|at| now.since(at) >= self.pace.install) {
+                    self.intend(Step::Install);
+                }
+            }
             (State::Idle, None) => {
                 self.stage = Stage::ReadingBack;
                 self.report(now);

@@ -436,3 +436,36 @@ fn looks_do_not_pile_up_behind_a_long_push() {
     }
     assert!(open.len() <= 5, "{} asks wait", open.len());
 }
+
+/// I2: the order to install may be given again when a later look still shows Downloaded and the
+/// old version, as when a sleeping device never heard it.
+#[test]
+fn an_order_that_never_arrived_is_given_again_after_a_look() {
+    let mut device = Device { delivery: Delivery::Push, ..Device::new() };
+    let goal = goal(model::Delivery::Auto);
+    let mut update = FirmwareUpdate::new(goal, String::new(), Pace::default(), Standing::default());
+    update.start(at(0));
+    let mut orders = 0;
+    for second in 0..120 {
+        let now = at(second);
+        if update.poll_timeout().is_some_and(|due| due <= now) {
+            update.handle_timeout(now);
+        }
+        while let Some(output) = update.poll_output() {
+            match output {
+                Output::Ask(ask @ Ask::Execute(..)) => {
+                    orders += 1;
+                    let answer = if orders == 1 { Answer::Silence } else { device.answer(&ask) };
+                    update.handle_answer(&ask, &answer, now);
+                }
+                Output::Ask(ask) => {
+                    let answer = device.answer(&ask);
+                    update.handle_answer(&ask, &answer, now);
+                }
+                Output::Intend(step) => update.handle_committed(step, now),
+                Output::Progress(_) => {}
+            }
+        }
+    }
+    assert_eq!((orders, device.state), (2, State::Updating));
+}
