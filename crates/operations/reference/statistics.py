@@ -103,18 +103,20 @@ def logrank():
         }
 
 
-def pairs(values, waiting_max):
-    """Pairs values of two arms in order of arrival; neighbours join when too many wait."""
+def pairs(values, waiting_max, apart_max):
+    """Pairs values of two arms in order of arrival; neighbours join when too many wait, and
+    those that wait too long are dropped."""
     waiting, arm = [], None
-    for treated, value in values:
+    for treated, at, value in values:
+        waiting = [group for group in waiting if at - group[0][0] <= apart_max]
         if not waiting or arm == treated:
             if len(waiting) >= waiting_max:
                 waiting = [sum(waiting[at : at + 2], []) for at in range(0, len(waiting), 2)]
-            waiting.append([value])
+            waiting.append([(at, value)])
             arm = treated
         else:
             group = waiting.pop(0)
-            mean = mpmath.fsum(group) / len(group)
+            mean = mpmath.fsum(v for _, v in group) / len(group)
             yield value - mean if treated else mean - value
 
 
@@ -127,14 +129,15 @@ def means():
         (400, 1.0, 0.8, 8.0, 0.0),
         (300, 0.0, 0.02, 0.25, 0.01),
     ]:
-        values = []
+        values, at = [], 0
         for _ in range(count):
+            at += int(random.choice([0, 30, 400]))
             treated = bool(random.random() < share)
             value = float(numpy.round(random.normal(shift if treated else 0.0, 0.3), 4))
-            values.append([treated, value])
+            values.append([treated, at, value])
         c, delta = exact(bound), exact(tolerated)
-        cut = [(treated, max(-c, min(c, exact(value)))) for treated, value in values]
-        differences = list(pairs(cut, 32))
+        cut = [(treated, at, max(-c, min(c, exact(value)))) for treated, at, value in values]
+        differences = list(pairs(cut, 32, 3600))
         wealth = [
             mpmath.fprod(1 + exact(f) / (2 * c + delta) * (z - delta) for z in differences)
             for f in bets

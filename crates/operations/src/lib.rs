@@ -11,6 +11,7 @@
 mod config;
 mod enforcement;
 mod error;
+pub mod evidence;
 mod generation;
 mod loops;
 mod message;

@@ -58,7 +58,7 @@ impl Default for BoundConfig {
             confidence: 0.95,
             baseline: Baseline::Count,
             bucket_s: 300,
-            matured_s: 1_209_600,
+            matured_s: 604_800,
         }
     }
 }
@@ -82,8 +82,9 @@ pub fn maturity(age_s: u64, deadline_s: u64, config: &BoundConfig) -> f64 {
 
 /// Updated devices of one stratum by the time of their update.
 ///
-/// Times are rounded up to a bucket, so exposure is never counted as older than it is; buckets
-/// older than `matured_s` are counted as mature. At most `matured_s / bucket_s + 1` buckets.
+/// Times are rounded up to a bucket, so exposure is never counted as older than it is. Buckets
+/// older than 288 widths (a day at the default) are joined by twelve, those older than
+/// `matured_s` are counted as mature: at most 289 + `matured_s`/(12·`bucket_s`) of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Exposure {
     buckets: BTreeMap<u64, u64>,
@@ -101,22 +102,35 @@ impl Exposure {
     /// Takes out a device updated at `at_s` that is no longer exposed, such as one that was
     /// updated again or removed. Without such a device nothing changes.
     pub fn remove(&mut self, at_s: u64, config: &BoundConfig) {
-        let key = bucket(at_s, config);
-        match self.buckets.get_mut(&key) {
-            Some(1) => {
-                self.buckets.remove(&key);
+        for key in [bucket(at_s, config), wide_bucket(at_s, config)] {
+            if let Some(devices) = self.buckets.get_mut(&key) {
+                *devices -= 1;
+                if *devices == 0 {
+                    self.buckets.remove(&key);
+                }
+                return;
             }
-            Some(devices) => *devices -= 1,
-            None => self.mature = self.mature.saturating_sub(1),
         }
+        self.mature = self.mature.saturating_sub(1);
     }
 
-    /// Forgets the exact times of exposure that is mature at `now_s`.
+    /// Forgets the exact times of exposure that is old at `now_s`.
     pub fn settle(&mut self, now_s: u64, config: &BoundConfig) {
-        let oldest = now_s.saturating_sub(config.matured_s);
-        let kept = self.buckets.split_off(&oldest);
-        self.mature += self.buckets.values().sum::<u64>();
-        self.buckets = kept;
+        let old_s = now_s.saturating_sub(config.bucket_s.saturating_mul(NARROW_BUCKETS));
+        let recent = self.buckets.split_off(&old_s);
+        let mature_s = now_s.saturating_sub(config.matured_s);
+        let mut buckets = BTreeMap::new();
+        for (at_s, devices) in core::mem::take(&mut self.buckets) {
+            if at_s < mature_s {
+                self.mature += devices;
+            } else {
+                *buckets.entry(wide_bucket(at_s, config)).or_default() += devices;
+            }
+        }
+        for (at_s, devices) in recent {
+            *buckets.entry(at_s).or_default() += devices;
+        }
+        self.buckets = buckets;
     }
 
     /// Devices exposed.
@@ -139,6 +153,10 @@ impl Exposure {
 
 fn bucket(at_s: u64, config: &BoundConfig) -> u64 {
     at_s.next_multiple_of(config.bucket_s.max(1))
+}
+
+fn wide_bucket(at_s: u64, config: &BoundConfig) -> u64 {
+    bucket(at_s, config).next_multiple_of(config.bucket_s.max(1).saturating_mul(JOINED_BUCKETS))
 }
 
 /// Events the updated devices would have had anyway: the rate of the control times the exposure
@@ -188,8 +206,8 @@ pub fn fault_bound(events: u64, expected: f64, matured: f64, config: &BoundConfi
 /// Upper confidence bound of the mean of a Poisson count after `events`, which may be fractional.
 ///
 /// U solves Q(x + 1, U) = 1 − confidence, half the chi-square quantile with 2x + 2 degrees of
-/// freedom (Garwood, Biometrika 28, 1936). Within 10⁻¹² relative up to 10,000 events; above,
-/// Wilson and Hilferty's approximation is within 10⁻⁸ and takes its place, as the exact series
+/// freedom (Garwood, Biometrika 28, 1936). Within 10⁻¹¹ relative up to 10,000 events; above,
+/// Wilson and Hilferty's approximation is within 10⁻⁶ and takes its place, as the exact series
 /// get long. `confidence` is taken within [10⁻⁹, 1 − 10⁻⁹].
 #[must_use]
 pub fn poisson_upper(events: f64, confidence: f64) -> f64 {
@@ -209,5 +227,7 @@ pub fn poisson_upper_approximate(events: f64, confidence: f64) -> f64 {
     wilson_hilferty(events.max(0.0) + 1.0, super::numeric::normal_quantile(confidence))
 }
 
+const NARROW_BUCKETS: u64 = 288;
+const JOINED_BUCKETS: u64 = 12;
 const CONFIDENCE_MIN: f64 = 1e-9;
 const SHAPE_MAX: f64 = 10_000.0;

@@ -3,7 +3,7 @@
 use libm::log;
 use serde::{Deserialize, Serialize};
 
-use super::numeric::{count, log_add, log_mean_exp, log_sum_exp, sum_sorted};
+use super::numeric::{count, log_add, log_mean_exp, sum_sorted};
 
 /// How evidence is combined and where the limits are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -255,30 +255,31 @@ fn closed(log_e: &[f64], config: &CombineConfig) -> Vec<f64> {
     sorted.resize(log_e.len().max(config.strata_planned), 0.0);
     sorted.sort_by(f64::total_cmp);
     let share = config.product_share.clamp(0.0, 1.0);
-    let (of_mean, of_product) = (log(1.0 - share), log(share));
-    // Sum and product over the smallest 0, 1, … strata.
+    // Of the smallest 0, 1, … strata: the sum and the product of halves.
     let (mut sums, mut products) = (vec![f64::NEG_INFINITY], vec![0.0]);
-    let mut product = 0.0;
     for (index, value) in sorted.iter().enumerate() {
-        sums.push(log_sum_exp(&sorted[..=index]));
-        product += log_half(*value);
-        products.push(product);
+        sums.push(log_add(sums[index], *value));
+        products.push(products[index] + if share > 0.0 { log_half(*value) } else { 0.0 });
+    }
+    let (of_mean, of_product) = (log(1.0 - share), log(share));
+    let sizes: Vec<f64> = (1..=sorted.len()).map(|size| of_mean - log(count(size))).collect();
+    let local = |sum: f64, product: f64, others: usize| {
+        let mean = sum + sizes[others];
+        if share > 0.0 { log_add(mean, of_product + product) } else { mean }
+    };
+    // With more others than there are below it, a stratum is among the smallest itself: those
+    // sets are the same for all.
+    let mut shared = vec![f64::INFINITY; sorted.len() + 1];
+    for others in (0..sorted.len()).rev() {
+        let value = local(sums[others + 1], products[others + 1], others);
+        shared[others] = shared[others + 1].min(value);
     }
     let smallest_set = |own: f64| {
         let rank = sorted.partition_point(|value| value.total_cmp(&own).is_lt());
-        (0..sorted.len())
-            .map(|others| {
-                // With more others than there are below it, the set is the smallest ones, and
-                // the stratum itself is one of them.
-                let (sum, product) = if others <= rank {
-                    (log_add(sums[others], own), products[others] + log_half(own))
-                } else {
-                    (sums[others + 1], products[others + 1])
-                };
-                let mean = sum - log(count(others + 1));
-                log_add(of_mean + mean, of_product + product)
-            })
-            .fold(f64::INFINITY, f64::min)
+        let half = if share > 0.0 { log_half(own) } else { 0.0 };
+        (0..=rank)
+            .map(|others| local(log_add(sums[others], own), products[others] + half, others))
+            .fold(shared[rank + 1], f64::min)
     };
     log_e.iter().map(|own| smallest_set(*own)).collect()
 }

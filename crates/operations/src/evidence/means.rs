@@ -18,7 +18,10 @@ pub struct IndicatorConfig {
     /// Shares of the largest bet that cannot go broke, each between 0 and 1. Small ones find
     /// small shifts, large ones find large shifts soon; each one more costs every bet its share.
     pub bets: Vec<f64>,
-    /// Groups of values kept while they wait for a partner. Fewer use less memory (16 bytes
+    /// Longest time between two values that are compared, in seconds. Longer uses more of a thin
+    /// supply; what drifts within that time (day and night) no longer cancels.
+    pub apart_max_s: u64,
+    /// Groups of values kept while they wait for a partner. Fewer use less memory (24 bytes
     /// each), more waste less of an uneven supply.
     pub waiting_max: usize,
     /// Probability with which the interval may ever miss the true difference.
@@ -31,6 +34,7 @@ impl Default for IndicatorConfig {
             bound: 1.0,
             tolerated: 0.05,
             bets: vec![0.05, 0.1, 0.2, 0.4, 0.65, 0.9],
+            apart_max_s: 3_600,
             waiting_max: 32,
             interval_alpha: 0.05,
         }
@@ -52,7 +56,8 @@ pub enum Arm {
 /// A value is the change of one device's indicator from before to after (its own baseline
 /// subtracted), turned so that larger is worse. Values are paired in order of arrival: each with
 /// the oldest waiting group of the other arm, giving Z = treated − control in [−2c, 2c], c the
-/// bound. What drifts for both arms alike cancels in Z. For bets λ_k = f_k/(2c + δ),
+/// bound. What drifts for both arms alike cancels in Z, as far as it is slow against
+/// `apart_max_s`; values that waited longer are dropped. For bets λ_k = f_k/(2c + δ),
 ///
 /// E = mean_k ∏ᵢ (1 + λ_k·(Zᵢ − δ)),
 ///
@@ -65,9 +70,9 @@ pub enum Arm {
 /// [`MeanDifference::interval`] is the predictable plug-in empirical-Bernstein confidence
 /// sequence (theorem 2 there).
 ///
-/// *Validity* is over completed pairs. Which values meet depends on their order alone; a value
-/// that still waits must not decide anything else. Absent values, and those that are no number,
-/// are neutral.
+/// *Validity* is over completed pairs. Which values meet depends on their order and time alone; a
+/// value that still waits must not decide anything else. Absent values, and those that are no
+/// number, are neutral.
 ///
 /// *Numerics.* Sums in the order of arrival; 1 + λ(Z − δ) ≥ 1 − f > 0, so no logarithm diverges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +89,8 @@ pub struct MeanDifference {
 struct Group {
     sum: Exact,
     values: u64,
+    /// Time of the oldest, in seconds.
+    since_s: u64,
 }
 
 /// Running sums of the confidence sequence, of X = (Z + 2c)/(4c) in [0, 1].
@@ -118,14 +125,15 @@ impl MeanDifference {
         }
     }
 
-    /// Takes in the change of one device; `None` and values that are no number are neutral.
-    /// `config` must be the one the test was started with.
-    pub fn observe(&mut self, arm: Arm, change: Option<f64>, config: &IndicatorConfig) {
+    /// Takes in the change of one device, measured at `at_s` in seconds of any origin; `None` and
+    /// values that are no number are neutral. `config` must be the one the test was started with.
+    pub fn observe(&mut self, arm: Arm, at_s: u64, change: Option<f64>, config: &IndicatorConfig) {
         let Some(change) = change.filter(|change| !change.is_nan()) else { return };
         let bound = config.bound.abs().max(BOUND_MIN);
         let value = change.clamp(-bound, bound);
+        self.waiting.retain(|group| at_s.saturating_sub(group.since_s) <= config.apart_max_s);
         if self.waiting.is_empty() || self.waiting_arm == arm {
-            self.wait(arm, value, config.waiting_max);
+            self.wait(arm, at_s, value, config.waiting_max);
             return;
         }
         let group = self.waiting.remove(0);
@@ -171,13 +179,13 @@ impl MeanDifference {
         Interval { lower: unscaled(centre - radius), upper: unscaled(centre + radius) }
     }
 
-    fn wait(&mut self, arm: Arm, value: f64, waiting_max: usize) {
+    fn wait(&mut self, arm: Arm, at_s: u64, value: f64, waiting_max: usize) {
         self.waiting_arm = arm;
         if self.waiting.len() >= waiting_max.max(2) {
             // By position alone, never by value: which values meet must not depend on them.
             self.waiting = self.waiting.chunks(2).map(Group::joined).collect();
         }
-        self.waiting.push(Group { sum: Exact::new(value), values: 1 });
+        self.waiting.push(Group { sum: Exact::new(value), values: 1, since_s: at_s });
     }
 
     fn bet(&mut self, difference: f64, bound: f64, config: &IndicatorConfig) {
@@ -194,9 +202,15 @@ impl MeanDifference {
 }
 
 impl Group {
+    /// At most two neighbours, the older first.
     fn joined(groups: &[Self]) -> Self {
-        let sum = groups.iter().map(|group| group.sum.value()).sum();
-        Self { sum: Exact::new(sum), values: groups.iter().map(|group| group.values).sum() }
+        let mut all = groups[0];
+        for group in &groups[1..] {
+            all.sum = Exact::new(all.sum.value() + group.sum.value());
+            all.values += group.values;
+            all.since_s = all.since_s.min(group.since_s);
+        }
+        all
     }
 }
 

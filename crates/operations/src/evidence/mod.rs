@@ -33,7 +33,7 @@ pub use bound::{
 pub use budget::{
     Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
 };
-pub use combine::{Combined, CombineConfig, Judgement, Scope, Stratum, combine, judge};
+pub use combine::{CombineConfig, Combined, Judgement, Scope, Stratum, combine, judge};
 pub use exact::Exact;
 pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
 pub use means::{Arm, IndicatorConfig, Interval, MeanDifference};

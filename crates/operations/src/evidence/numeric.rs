@@ -157,7 +157,7 @@ fn upper_fraction(a: f64, x: f64) -> f64 {
         c = away_from_zero(b + numerator / c);
         let factor = d * c;
         fraction *= factor;
-        if (factor - 1.0).abs() < PRECISION {
+        if (factor - 1.0).abs() < FRACTION_PRECISION {
             break;
         }
     }
@@ -187,12 +187,11 @@ fn solve(
         }
         let step = away / slope(x);
         let newton = x - step;
-        let inside = newton > lowest && newton < highest;
-        let next = if inside { newton } else { lowest + (highest - lowest) / 2.0 };
-        if (next - x).abs() <= PRECISION * x.abs() {
-            return next;
+        if step.abs() <= ROOT_PRECISION * x.abs() {
+            return newton;
         }
-        x = next;
+        let inside = newton > lowest && newton < highest;
+        x = if inside { newton } else { lowest + (highest - lowest) / 2.0 };
     }
     x
 }
@@ -210,6 +209,10 @@ const STIRLING: [f64; 7] = [
 const SQRT_2: f64 = core::f64::consts::SQRT_2;
 const SQRT_2_PI: f64 = 2.506_628_274_631_000_7;
 const PRECISION: f64 = 1e-15;
+/// Below this the factors are rounding, and it may never end.
+const FRACTION_PRECISION: f64 = 1e-14;
+/// Finer steps only wander in the rounding of the distribution function.
+const ROOT_PRECISION: f64 = 1e-12;
 const TINY: f64 = 1e-300;
 const TERMS_MAX: u32 = 20_000;
 const ITERATIONS_MAX: u32 = 200;

@@ -29,14 +29,21 @@ impl Source {
         self.word() % limit.max(1)
     }
 
-    /// Successes in `trials` of probability `chance`, by the gaps between them.
+    /// Successes in `trials` of probability `chance`.
     fn binomial(&mut self, trials: u64, chance: f64) -> u64 {
-        if chance <= 0.0 || trials == 0 {
-            return 0;
+        let expected = trials as f64 * chance;
+        if expected <= 0.0 {
+            0
+        } else if chance > 0.5 {
+            trials - self.binomial(trials, (1.0 - chance).max(0.0))
+        } else if expected < 30.0 {
+            self.by_gaps(trials, chance)
+        } else {
+            self.around_the_mode(trials, chance)
         }
-        if chance >= 1.0 {
-            return trials;
-        }
+    }
+
+    fn by_gaps(&mut self, trials: u64, chance: f64) -> u64 {
         let per_gap = libm::log1p(-chance);
         let (mut at, mut successes) = (0.0, 0);
         loop {
@@ -46,5 +53,37 @@ impl Source {
             }
             successes += 1;
         }
+    }
+
+    /// Inversion, adding up probabilities from the most likely number to both sides.
+    fn around_the_mode(&mut self, trials: u64, chance: f64) -> u64 {
+        let n = trials as f64;
+        let mode = ((n + 1.0) * chance).floor();
+        let ways = libm::lgamma(n + 1.0) - libm::lgamma(mode + 1.0) - libm::lgamma(n - mode + 1.0);
+        let likelihood = mode * libm::log(chance) + (n - mode) * libm::log1p(-chance);
+        let odds = chance / (1.0 - chance);
+        let (mut low, mut high) = (mode, mode);
+        let (mut at_low, mut at_high) =
+            (libm::exp(ways + likelihood), libm::exp(ways + likelihood));
+        let mut left = self.unit() - at_low;
+        while left > 0.0 && (low > 0.0 || high < n) && at_low + at_high > 1e-18 {
+            if high < n {
+                at_high *= odds * (n - high) / (high + 1.0);
+                high += 1.0;
+                left -= at_high;
+                if left <= 0.0 {
+                    return high as u64;
+                }
+            }
+            if low > 0.0 {
+                at_low *= low / ((n - low + 1.0) * odds);
+                low -= 1.0;
+                left -= at_low;
+                if left <= 0.0 {
+                    return low as u64;
+                }
+            }
+        }
+        mode as u64
     }
 }

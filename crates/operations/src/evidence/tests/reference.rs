@@ -43,7 +43,7 @@ struct LogrankCase {
 struct MeansCase {
     bound: f64,
     tolerated: f64,
-    values: Vec<(bool, f64)>,
+    values: Vec<(bool, u64, f64)>,
     pairs: u64,
     log_e: f64,
     interval: [f64; 2],
@@ -98,8 +98,10 @@ fn installs() {
 #[test]
 fn tolerances() {
     for case in reference().tolerances {
-        let levels: Vec<_> =
-            case.levels.iter().map(|[failures, attempts]| History { failures: *failures, attempts: *attempts });
+        let levels = case
+            .levels
+            .iter()
+            .map(|[failures, attempts]| History { failures: *failures, attempts: *attempts });
         let tolerance = tolerated(&levels.collect::<Vec<_>>(), &InstallConfig::default());
         check(tolerance.learned.value(), case.learned, &format!("learned from {:?}", case.levels));
         check(tolerance.learned_upper.value(), case.upper, &format!("upper of {:?}", case.levels));
@@ -113,14 +115,13 @@ fn logrank() {
     for case in reference().logrank {
         let mut logrank = Logrank::new(&config);
         for row in &case.observed {
-            let windows = row.map(|[treated_events, control_events, treated, control]| {
-                WindowEvents {
+            let windows =
+                row.map(|[treated_events, control_events, treated, control]| WindowEvents {
                     treated_events,
                     control_events,
                     treated_at_risk: treated,
                     control_at_risk: control,
-                }
-            });
+                });
             logrank.observe(&windows, &config);
         }
         let steps = case.observed.len();
@@ -140,9 +141,9 @@ fn means() {
             ..IndicatorConfig::default()
         };
         let mut means = MeanDifference::new(&config);
-        for (treated, value) in &case.values {
+        for (treated, at_s, value) in &case.values {
             let arm = if *treated { Arm::Treated } else { Arm::Control };
-            means.observe(arm, Some(*value), &config);
+            means.observe(arm, *at_s, Some(*value), &config);
         }
         let name = format!("{} values", case.values.len());
         assert_eq!(means.pairs(), case.pairs, "{name}");
@@ -161,8 +162,11 @@ fn combined() {
             product_share: case.product_share,
             ..CombineConfig::default()
         };
-        let strata: Vec<Stratum> =
-            case.strata.iter().map(|tests| Stratum { tests: tests.clone(), ..Stratum::default() }).collect();
+        let strata: Vec<Stratum> = case
+            .strata
+            .iter()
+            .map(|tests| Stratum { tests: tests.clone(), ..Stratum::default() })
+            .collect();
         let combined = combine(&strata, &config);
         let name = format!("{} strata", strata.len());
         check(combined.common, case.log_common, &format!("{name}, common"));
