@@ -108,13 +108,14 @@ fn updated(report: &RunReport, version: &str) -> usize {
 
 fn figure() -> &'static Figure5 {
     static FIGURE: OnceLock<Figure5> = OnceLock::new();
-    FIGURE.get_or_init(|| Figure5::run(1).unwrap())
+    FIGURE.get_or_init(|| Figure5::run(1).expect("the runs keep the invariants"))
 }
 
 /// The point whose decision was made at or first after that share, with the ones around it.
 fn around(curve: &Curve, percent: u32) -> [u32; 3] {
-    let at =
-        curve.points.iter().position(|point| point.progress >= Rate::percent(percent)).unwrap();
+    let reached = |progress: Rate| progress >= Rate::percent(percent);
+    let at = curve.points.iter().position(|point| reached(point.progress));
+    let at = at.expect("every curve goes to the end");
     [at - 1, at, at + 1].map(|at| curve.points.get(at).map_or(0, |point| point.speed))
 }
 

@@ -340,6 +340,9 @@ impl Node {
         let local = socket.and_then(|socket| Ok((socket.local_addr()?, socket)));
         match local {
             Ok((local, socket)) => {
+                // A new socket refuses to send until the runtime has seen that it can; the first
+                // Registration would be lost, and repeated seconds later. An error is met there.
+                let _ready = socket.writable().await;
                 self.socket = Some(socket);
                 let now = self.started.elapsed();
                 self.device.handle_socket(local, now);

@@ -227,7 +227,7 @@ fn draw_orders(plan: &mut Plan, random: &mut Random) {
         let later = first + random.span(second, 3 * second);
         plan.orders.push((later, firmware("2.0.0", ">=1.1.0, <2.0.0", start(true), random)));
     }
-    if shape % 3 == 0 {
+    if shape.is_multiple_of(3) {
         let later = first + random.span(Duration::ZERO, 20 * second);
         plan.orders.push((later, configuration(start(true))));
     }
