@@ -176,6 +176,7 @@ type Waiting = Box<dyn FnOnce() + Send>;
 pub(crate) struct Driver {
     engine: Engine,
     clock: Clock,
+    /// The one that sends; all receive.
     socket: Arc<UdpSocket>,
     inbox: Arc<Inbox>,
     batches: blocking::Sender<Batch>,
@@ -193,7 +194,8 @@ pub(crate) struct Driver {
 pub(crate) struct Parts {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
-    pub(crate) socket: UdpSocket,
+    /// The sockets on the CoAP port.
+    pub(crate) sockets: Vec<UdpSocket>,
     pub(crate) batches: blocking::Sender<Batch>,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) journal: Arc<Journal>,
@@ -208,13 +210,15 @@ pub(crate) fn spawn(
     let (orders, incoming) = mpsc::channel(ORDERS_MAX);
     let (condition, conditions) = watch::channel(Condition::default());
     let handle = Handle { orders, clock: parts.clock };
-    let socket = Arc::new(parts.socket);
+    let sockets: Vec<_> = parts.sockets.into_iter().map(Arc::new).collect();
     let inbox = Arc::new(Inbox::default());
-    tokio::spawn(Inbox::fill(Arc::clone(&inbox), Arc::clone(&socket), stop.clone()));
+    for socket in &sockets {
+        tokio::spawn(Inbox::fill(Arc::clone(&inbox), Arc::clone(socket), stop.clone()));
+    }
     let driver = Driver {
         engine: parts.engine,
         clock: parts.clock,
-        socket,
+        socket: sockets.into_iter().next().expect("a port has a socket at least"),
         inbox,
         batches: parts.batches,
         journal: parts.journal,

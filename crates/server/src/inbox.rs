@@ -1,8 +1,7 @@
 //! Datagrams between the socket and the driver: every peer gets its turn.
 //!
-//! The kernel keeps a few hundred datagrams and drops the rest whoever sent them, so one peer that
-//! floods the port would silence everyone. Here each peer fills its own short queue, and loses
-//! only its own datagrams when it is ahead of the driver.
+//! Each peer fills a short queue of its own, and loses only its own datagrams when it is ahead of
+//! the driver.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -18,8 +17,8 @@ const PER_PEER_MAX: usize = 64;
 const DATAGRAMS_MAX: usize = 262_144;
 /// Bytes of them all.
 const BYTES_MAX: usize = 64 << 20;
-/// Datagrams taken from the socket before another task may run.
-const PER_TURN: usize = 1_024;
+/// Datagrams taken from one socket before another has its turn.
+const PER_TURN: usize = 64;
 /// Longest datagram looked at. CoAP messages fit in 1,280 bytes; a longer one is cut and refused.
 const DATAGRAM_BYTES_MAX: usize = 2_048;
 

@@ -13,6 +13,7 @@ mod http;
 mod inbox;
 mod journal;
 mod knowledge;
+mod port;
 mod settings;
 mod slowdown;
 mod start;

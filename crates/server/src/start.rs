@@ -16,6 +16,7 @@ use crate::driver::{self, Condition, Handle, Parts};
 use crate::http::{self, Shared};
 use crate::journal::Journal;
 use crate::knowledge;
+use crate::port;
 use crate::settings::Settings;
 use crate::slowdown::Late;
 
@@ -73,11 +74,12 @@ impl Server {
         let artifacts = dir.artifacts(settings.artifact_bytes_max)?;
         let snapshot = store.load()?;
         let reader = store.reader()?;
-        let socket = bind_coap(&settings)?;
+        let sockets = bind_coap(&settings)?;
         let address_of =
             |error: io::Error| address_error("the console", settings.http, &error, "--http");
         let listener = TcpListener::bind(settings.http).await.map_err(address_of)?;
-        let coap = socket.local_addr().unwrap_or(settings.coap);
+        let local = sockets.first().and_then(|socket| socket.local_addr().ok());
+        let coap = local.unwrap_or(settings.coap);
         let http = listener.local_addr().unwrap_or(settings.http);
 
         let clock = Clock::start();
@@ -88,7 +90,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let late = Late::new(settings.slowdown.clone());
         let parts =
-            Parts { engine, clock, socket, batches, reports, journal: Arc::clone(&journal), late };
+            Parts { engine, clock, sockets, batches, reports, journal: Arc::clone(&journal), late };
         let (handle, condition, driver) = driver::spawn(parts, stopped.clone());
         journal.announce(&format!("http://{http}/"), &format!("coap://{coap}"), clock.now());
         let shared = Shared::new(
@@ -172,20 +174,9 @@ fn restore(
     Ok(engine)
 }
 
-fn bind_coap(settings: &Settings) -> Result<UdpSocket, StartError> {
-    let address = settings.coap;
-    let failed = |error: &io::Error| address_error("the device server", address, error, "--coap");
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )
-    .map_err(|error| failed(&error))?;
-    // A smaller buffer than asked for is no reason not to start: bursts are then repeated.
-    drop(socket.set_recv_buffer_size(settings.coap_receive_buffer_bytes));
-    socket.set_nonblocking(true).map_err(|error| failed(&error))?;
-    socket.bind(&address.into()).map_err(|error| failed(&error))?;
-    UdpSocket::from_std(socket.into()).map_err(|error| failed(&error))
+fn bind_coap(settings: &Settings) -> Result<Vec<UdpSocket>, StartError> {
+    port::bind(settings.coap, settings.coap_receive_buffer_bytes)
+        .map_err(|error| address_error("the device server", settings.coap, &error, "--coap"))
 }
 
 fn address_error(
