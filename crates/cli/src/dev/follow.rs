@@ -1,0 +1,257 @@
+//! Waits for the devices, publishes the sample release and follows its operation.
+
+use std::time::{Duration, Instant};
+
+use api::client::{Client, ClientError};
+use api::{Event, EventKind, FleetSummary, OperationDetail};
+use tokio::sync::mpsc;
+
+use super::sample::{Opened, Sample};
+use crate::arguments::Dev;
+use crate::command::events::is_beginning;
+use crate::command::watch::exit_of;
+use crate::failure::{Exit, Failure};
+use crate::screen::{LOOK, Screen};
+use crate::view;
+
+/// How a trial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its operation ended, or took too long.
+    Ended(Exit),
+    /// It was told to stop.
+    Interrupted,
+}
+
+/// What is going on, as seen over the HTTP interface.
+#[derive(Debug)]
+pub(super) struct Follow {
+    client: Client,
+    sample: Sample,
+    screen: Screen,
+    started: Instant,
+    /// Set with `--once`.
+    timeout: Option<Duration>,
+    data: String,
+    /// When devices show up for the first time, in ascending order.
+    arrivals: Vec<Duration>,
+    events: mpsc::Receiver<Result<Event, ClientError>>,
+    /// The operation of the sample release; none until it is published.
+    sampled: Option<String>,
+    /// The operation that is shown.
+    shown: Option<String>,
+    ended: bool,
+}
+
+impl Follow {
+    pub(super) fn new(
+        client: Client,
+        sample: Sample,
+        screen: Screen,
+        arguments: &Dev,
+    ) -> Result<Self, Failure> {
+        let mut arrivals: Vec<Duration> = arguments
+            .scenario
+            .profiles(arguments.sim, arguments.seed)
+            .into_iter()
+            .map(|profile| profile.arrives_after)
+            .collect();
+        arrivals.sort_unstable();
+        let console = format!("{}/", client.address());
+        let data = arguments.data.display().to_string();
+        let follow = Self {
+            events: listen(client.clone()),
+            client,
+            sample,
+            screen,
+            started: Instant::now(),
+            timeout: arguments.once.then_some(arguments.timeout.0),
+            data,
+            arrivals,
+            sampled: None,
+            shown: None,
+            ended: false,
+        };
+        follow.screen.say(&format!(
+            "console {console}   data {}   {} simulated devices, {}",
+            follow.data, arguments.sim, arguments.scenario
+        ))?;
+        Ok(follow)
+    }
+
+    /// Follows until the operation ends with `--once`, for ever without.
+    pub(super) async fn run(&mut self) -> Result<Ending, Failure> {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(Ok(event)) => self.take_event(&event)?,
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(Failure::of("the server ended the stream of events")),
+                },
+                _ = looks.tick() => {
+                    if let Some(exit) = self.look().await? {
+                        return Ok(Ending::Ended(exit));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leaves what is shown in place.
+    pub(super) fn close(&mut self) {
+        self.screen.close();
+    }
+
+    /// Says how to go on.
+    pub(super) fn interrupted(&mut self) -> Result<Ending, Failure> {
+        self.screen.close();
+        let again = "stopped; the same command goes on from here, as everything is in";
+        self.screen.say(&format!("{again} {}", self.data))?;
+        Ok(Ending::Interrupted)
+    }
+
+    fn take_event(&mut self, event: &Event) -> Result<(), Failure> {
+        // A newer operation brings those to compliance that turned up after the first.
+        if let EventKind::OperationOpened { operation, .. } = &event.kind
+            && self.sampled.is_some()
+        {
+            self.shown = Some(operation.name.clone());
+        }
+        self.screen.event(event)
+    }
+
+    /// Looks at the numbers, and does what is next.
+    async fn look(&mut self) -> Result<Option<Exit>, Failure> {
+        let fleet = self.ask(|client| client.fleet().map_err(Failure::from)).await?;
+        let Some(shown) = self.shown.clone() else {
+            self.gather(&fleet).await?;
+            return self.late(None);
+        };
+        let detail =
+            self.ask(move |client| client.operation(&shown).map_err(Failure::from)).await?;
+        self.draw(&fleet, Some(&detail));
+        let is_sample = self.sampled.as_deref() == Some(detail.summary.name.as_str());
+        let exit = exit_of(detail.summary.state).filter(|_| is_sample);
+        match exit {
+            // A paused trial can be resumed from the console.
+            Some(Exit::Done | Exit::Aborted) if !self.ended => {
+                self.ended = true;
+                self.finish(&detail).await?;
+                Ok(exit.filter(|_| self.timeout.is_some()))
+            }
+            _ => self.late(Some(&detail)),
+        }
+    }
+
+    /// Publishes once enough devices are known.
+    async fn gather(&mut self, fleet: &FleetSummary) -> Result<(), Failure> {
+        self.draw(fleet, None);
+        let reachable = fleet.presence.online + fleet.presence.asleep;
+        let known = reachable.min(fleet.devices - fleet.compliance.unknown.min(fleet.devices));
+        let waited = self.started.elapsed();
+        // Registering and being read takes a moment; who comes later than that comes late.
+        let first = self.arrivals.partition_point(|at| *at <= FIRST_ARRIVALS) as u64;
+        let enough = known * 100 >= first * ENOUGH_PERCENT;
+        if !enough && !(waited >= GATHER_TIME && known > 0) {
+            return Ok(());
+        }
+        let sample = self.sample.clone();
+        let Opened { operation, words } = self.ask(move |client| sample.publish(client)).await?;
+        self.screen.say(&format!("{} known; {words}", view::devices(known)))?;
+        self.sampled = Some(operation.name.clone());
+        self.shown = Some(operation.name);
+        Ok(())
+    }
+
+    fn draw(&mut self, fleet: &FleetSummary, detail: Option<&OperationDetail>) {
+        if !self.screen.is_live() {
+            return;
+        }
+        let paint = self.screen.paint();
+        let mut lines = detail.map_or_else(
+            || vec!["waiting for the devices to register".to_owned()],
+            |detail| view::operation(detail, paint),
+        );
+        lines.push(view::fleet(fleet, paint));
+        lines.push(view::labelled("console", &format!("{}/", self.client.address()), paint));
+        if self.ended && self.timeout.is_none() {
+            lines.push(view::labelled("next", "newcomers are brought to it; Ctrl-C stops", paint));
+        }
+        self.screen.draw(lines);
+    }
+
+    /// Shows the end of the operation, and what to try next.
+    async fn finish(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
+        // What led to the end is on its way.
+        while let Ok(Some(Ok(event))) = tokio::time::timeout(LAST_EVENTS, self.events.recv()).await
+        {
+            self.take_event(&event)?;
+        }
+        let summary = &detail.summary;
+        let name = &summary.name;
+        self.screen.say(&format!(
+            "{name} {} after {} s: {}",
+            view::state(summary.state, self.screen.paint()),
+            self.started.elapsed().as_secs(),
+            view::counts(&summary.counts),
+        ))?;
+        if self.timeout.is_some() {
+            return Ok(());
+        }
+        let console = self.client.address();
+        self.screen.say(&format!(
+            "look at it: {console}/   or: bellwether operation decisions {name} --server {console}"
+        ))
+    }
+
+    fn late(&mut self, detail: Option<&OperationDetail>) -> Result<Option<Exit>, Failure> {
+        if self.ended || self.timeout.is_none_or(|timeout| self.started.elapsed() < timeout) {
+            return Ok(None);
+        }
+        let words = detail.map_or_else(
+            || "no device has registered".to_owned(),
+            |detail| view::counts(&detail.summary.counts),
+        );
+        self.screen.say(&format!("not ended within --timeout: {words}"))?;
+        Ok(Some(Exit::TimedOut))
+    }
+
+    /// Calls the server without keeping the runtime from its work.
+    async fn ask<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Client) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let client = self.client.clone();
+        tokio::task::spawn_blocking(move || call(&client)).await.map_err(Failure::of)?
+    }
+}
+
+/// Reads events on a thread of their own, which ends when nobody takes them any more.
+fn listen(client: Client) -> mpsc::Receiver<Result<Event, ClientError>> {
+    let (sender, receiver) = mpsc::channel(EVENTS_MAX);
+    std::thread::spawn(move || match client.events(Some(0)) {
+        Ok(events) => {
+            for event in events.skip_while(is_beginning) {
+                if sender.blocking_send(event).is_err() {
+                    return;
+                }
+            }
+        }
+        // Nobody is left to tell when the receiver is gone.
+        Err(error) => drop(sender.blocking_send(Err(error))),
+    });
+    receiver
+}
+
+/// Devices that show up within this time are waited for.
+const FIRST_ARRIVALS: Duration = Duration::from_millis(2_500);
+/// Share of them that is enough, in percent: some leave again at once.
+const ENOUGH_PERCENT: u64 = 95;
+/// Longest wait for them once there is any.
+const GATHER_TIME: Duration = Duration::from_secs(7);
+/// Time for the last events of an operation that has ended.
+const LAST_EVENTS: Duration = Duration::from_millis(200);
+/// Events that wait to be shown; beyond that the server drops some and says so.
+const EVENTS_MAX: usize = 4_096;

@@ -1,0 +1,177 @@
+//! The sample set-up: settings that suit a trial of a minute, and the sample release.
+
+use std::fs;
+use std::path::PathBuf;
+
+use api::client::{Client, ClientError};
+use api::{OperationRef, ProblemCode, StartRequest};
+use model::{Policy, Rate, Retry, Span, Strategy};
+use server::{Settings, Slowdown, SlowdownStage};
+use sim::{SAMPLE_VERSION, Scenario};
+
+use crate::arguments::Dev;
+use crate::command::operator;
+use crate::command::release::publish_file;
+use crate::failure::Failure;
+
+/// Settings for simulated devices, which do in seconds what real ones do in minutes.
+pub(super) fn settings(arguments: &Dev) -> Settings {
+    Settings {
+        data: arguments.data.clone(),
+        http: arguments.http,
+        coap: arguments.coap,
+        // Less than the two seconds for which the simulated devices listen: what is sent to one
+        // that has just fallen asleep is repeated for a long time before it is given up.
+        queue_awake: Span::millis(1_500),
+        transfer_look: Span::secs(1),
+        install_look: Span::secs(2),
+        probe: Span::secs(3),
+        compliance_delay: Span::secs(2),
+        policy: policy(),
+        slowdown: slowdown(arguments.scenario),
+        ..Settings::default()
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        // Long enough for a device that charges or returns, short enough for a trial.
+        linger: Span::secs(8),
+        retry: Retry { backoff: Span::secs(1), backoff_max: Span::secs(5), ..Retry::default() },
+        strategy: Strategy::Exponential { factor: Rate::percent(200) },
+        speed_max: Rate::percent(25),
+        ..Policy::default()
+    }
+}
+
+/// Paper A's experiments (§IV-B) in one run: the response time worsens near 35 % and 65 % for one
+/// element each, and improves for good at 27 %, 55 % and 90 %.
+fn slowdown(scenario: Scenario) -> Slowdown {
+    if scenario != Scenario::SlowServer {
+        return Slowdown::default();
+    }
+    let stage = |percent, millis, one_element| SlowdownStage {
+        from: Rate::percent(percent),
+        delay: Span::millis(millis),
+        one_element,
+    };
+    Slowdown {
+        delay: Some(Span::millis(40)),
+        stages: vec![
+            stage(27, 25, false),
+            stage(35, 120, true),
+            stage(55, 12, false),
+            stage(65, 120, true),
+            stage(90, 0, false),
+        ],
+    }
+}
+
+/// The sample release.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    scenario: Scenario,
+    folder: PathBuf,
+}
+
+/// The operation that brings the sample release.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The operation.
+    pub(super) operation: OperationRef,
+    /// What to say of it.
+    pub(super) words: String,
+}
+
+impl Sample {
+    /// Puts manifest and image into the data folder, where they can be looked at.
+    pub(super) fn new(arguments: &Dev) -> Result<Self, Failure> {
+        let sample = Self { scenario: arguments.scenario, folder: arguments.data.join("sample") };
+        let write = |name: &str, bytes: &[u8]| {
+            let path = sample.folder.join(name);
+            fs::write(&path, bytes).map_err(|error| Failure::file(&path, &error))
+        };
+        fs::create_dir_all(&sample.folder)
+            .map_err(|error| Failure::file(&sample.folder, &error))?;
+        write(IMAGE, &sample.scenario.image())?;
+        write(MANIFEST, sample.scenario.manifest(IMAGE).as_bytes())?;
+        Ok(sample)
+    }
+
+    /// Publishes the release with an operation, like anyone; or finds the operation of an earlier
+    /// run in the same folder.
+    pub(super) fn publish(&self, client: &Client) -> Result<Opened, Failure> {
+        let manifest = self.folder.join(MANIFEST);
+        let name = format!("{}@{SAMPLE_VERSION}", self.name()?);
+        match client.release(&name) {
+            Ok(release) => self.go_on(client, &name, &release),
+            Err(ClientError::Refused(problem)) if problem.code == ProblemCode::NotFound => {
+                let response = publish_file(&manifest, true, None, client)?;
+                let title = response.release.reference().title();
+                let operation = response.operation.ok_or_else(|| {
+                    Failure::of("the server published the sample release without an operation")
+                })?;
+                let words = format!("published {title} from {}", manifest.display());
+                Ok(Opened { operation: operation.reference(), words })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn go_on(
+        &self,
+        client: &Client,
+        name: &str,
+        release: &api::ReleaseDetail,
+    ) -> Result<Opened, Failure> {
+        let title = release.summary.reference().title();
+        let ours =
+            model::Manifest::from_toml(&self.scenario.manifest(IMAGE)).map_err(Failure::of)?;
+        let same = release.artifact.as_ref().map(|artifact| artifact.sha256.clone())
+            == ours.artifact.first().map(|artifact| artifact.sha256.to_string());
+        let note = if same {
+            String::new()
+        } else {
+            "; its image is that of another scenario, give another --data for this one".to_owned()
+        };
+        if let Some(operation) = release.summary.operations.first() {
+            let words = format!("going on with {title}, published here before{note}");
+            return Ok(Opened { operation: operation.clone(), words });
+        }
+        let request = StartRequest {
+            release: name.to_owned(),
+            by: Some(operator()),
+            ..StartRequest::default()
+        };
+        let operation = client.start(&request, None)?;
+        let words = format!("started {title}, published here before{note}");
+        Ok(Opened { operation: operation.reference(), words })
+    }
+
+    fn name(&self) -> Result<String, Failure> {
+        let manifest =
+            model::Manifest::from_toml(&self.scenario.manifest(IMAGE)).map_err(Failure::of)?;
+        Ok(manifest.release.name.to_string())
+    }
+}
+
+const MANIFEST: &str = "ws200-1.1.0.toml";
+const IMAGE: &str = "ws200-1.1.0.bin";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_of_the_trial_is_allowed() {
+        policy().validated().unwrap();
+    }
+
+    #[test]
+    fn only_the_slow_server_is_slow() {
+        for scenario in Scenario::ALL {
+            let slow = slowdown(scenario) != Slowdown::default();
+            assert_eq!(slow, scenario == Scenario::SlowServer, "{scenario}");
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! What people see: operations, devices, reasons and events as lines of text.
+
+use api::{
+    AttemptState, CheckOutcome, CountsView, DeviceDetail, Event, EventKind, FleetSummary,
+    OperationDetail, OperationState, OperationSummary, RatesView, ReasonCount, ReleaseRef,
+    ValueView, WhyReport, WhyVerdict,
+};
+
+use crate::paint::Paint;
+
+/// A text, or a dash when there is none.
+pub(crate) fn or_dash(text: Option<impl ToString>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| text.to_string())
+}
+
+/// `1 device`, `2 devices`.
+pub(crate) fn devices(count: u64) -> String {
+    format!("{count} device{}", if count == 1 { "" } else { "s" })
+}
+
+/// Targets by where they stand.
+pub(crate) fn counts(counts: &CountsView) -> String {
+    let CountsView { succeeded, in_flight, waiting, failed, cancelled, .. } = counts;
+    let mut text =
+        format!("{succeeded} done · {in_flight} in flight · {waiting} waiting · {failed} failed");
+    if *cancelled > 0 {
+        text.push_str(&format!(" · {cancelled} taken back"));
+    }
+    text
+}
+
+/// Everything about an operation that fits in a few lines.
+pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String> {
+    let summary = &operation.summary;
+    let mut lines = vec![title(summary, paint)];
+    let mut add = |name: &str, text: String| lines.push(labelled(name, &text, paint));
+    let share = summary.progress.percent;
+    add(
+        "progress",
+        format!("{} {}  {}", bar(share), summary.progress.text, counts(&summary.counts)),
+    );
+    add("element", element(operation));
+    if !summary.last_decision.is_empty() {
+        let at = operation.decisions.first().map_or("", |decision| decision.at.time_of_day());
+        add("decision", format!("{at} {}", summary.last_decision).trim_start().to_owned());
+    }
+    if let Some(rates) = &operation.rates {
+        let limits = (&operation.tolerated_errors.text, &operation.tolerated_warnings.text);
+        add("measured", measured(rates, limits));
+    }
+    let reasons = |waiting: bool| {
+        let of_kind = operation.exclusions.iter().filter(|reason| reason.waiting == waiting);
+        let each = of_kind.map(|ReasonCount { code, devices, .. }| format!("{code} {devices}"));
+        each.collect::<Vec<_>>().join(" · ")
+    };
+    for (name, waiting) in [("waiting for", true), ("not eligible", false)] {
+        let text = reasons(waiting);
+        if !text.is_empty() {
+            add(name, text);
+        }
+    }
+    lines
+}
+
+fn title(summary: &OperationSummary, paint: Paint) -> String {
+    let state = state(summary.state, paint);
+    let phase = if summary.state.is_final() {
+        String::new()
+    } else {
+        format!("  phase {}", summary.phase.as_str())
+    };
+    format!(
+        "{}  {}  {}  {state}{phase}  since {}  {}",
+        paint.strong(summary.release.title()),
+        summary.name,
+        summary.class,
+        summary.opened.time_of_day(),
+        paint.dim(format!("({})", summary.origin)),
+    )
+}
+
+/// A state, coloured by what it means for the fleet.
+pub(crate) fn state(state: OperationState, paint: Paint) -> String {
+    let word = state.as_str();
+    match state {
+        OperationState::Pending => paint.dim(word),
+        OperationState::Ongoing => paint.name(word),
+        OperationState::Paused => paint.warn(word),
+        OperationState::Aborted => paint.bad(word),
+        OperationState::Finished => paint.good(word),
+    }
+}
+
+fn element(operation: &OperationDetail) -> String {
+    let points = &operation.chart.points;
+    let Some(this) = points.last() else { return "none granted yet".to_owned() };
+    let mut text = format!("{} of {}", this.element, devices(this.devices));
+    if let Some(last) = points.len().checked_sub(2).and_then(|at| points.get(at)) {
+        text.push_str(&format!(", the last of {}", last.devices));
+    }
+    let largest = points.iter().map(|point| point.devices).max().unwrap_or(0);
+    text.push_str(&format!(", the largest of {largest}"));
+    text
+}
+
+fn measured(rates: &RatesView, (errors, warnings): (&String, &String)) -> String {
+    let mut text = format!(
+        "errors {} (limit {errors}) · warnings {} (limit {warnings})",
+        rates.errors.text, rates.warnings.text
+    );
+    if let Some(time) = rates.response_time_ms {
+        text.push_str(&format!(" · response time {time:.1} ms"));
+    }
+    text
+}
+
+/// The fleet in one line.
+pub(crate) fn fleet(fleet: &FleetSummary, paint: Paint) -> String {
+    let presence = &fleet.presence;
+    let software = &fleet.compliance;
+    let mut text = format!(
+        "{} · {} online, {} asleep, {} offline · {} current, {} outdated",
+        devices(fleet.devices),
+        presence.online,
+        presence.asleep,
+        presence.offline,
+        software.current,
+        software.outdated,
+    );
+    for (count, what) in [
+        (software.updating, "updating"),
+        (software.held, "held"),
+        (software.quarantined, "quarantined"),
+        (software.untargeted, "of other kinds"),
+        (software.unknown, "unknown"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    labelled("fleet", &text, paint)
+}
+
+/// A name and what it stands for, in two columns.
+pub(crate) fn labelled(name: &str, text: &str, paint: Paint) -> String {
+    format!("{}{text}", paint.dim(format!("{name:<14}")))
+}
+
+fn bar(percent: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0 to 100 before"
+    )]
+    let eighths = (percent.clamp(0.0, 100.0) / 100.0 * BAR_CELLS as f64 * 8.0).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if eighths % 8 > 0 {
+        bar.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
+    }
+    let empty = BAR_CELLS - bar.chars().count();
+    bar + &"░".repeat(empty)
+}
+
+const BAR_CELLS: usize = 24;
+
+/// What is known of a device, without its values and history.
+pub(crate) fn device(device: &DeviceDetail, paint: Paint) -> Vec<String> {
+    let summary = &device.summary;
+    let mut lines = vec![format!("{}  {}", paint.strong(&summary.endpoint), summary.name)];
+    let mut add = |name: &str, text: String| lines.push(labelled(name, &text, paint));
+    let kind = Some(summary.kind()).filter(|kind| !kind.is_empty());
+    let hardware = summary.hardware.as_ref();
+    add("model", format!("{}  hardware {}", or_dash(kind), or_dash(hardware)));
+    let mut version = or_dash(summary.version.as_ref());
+    if let Some(desired) = &summary.desired_version {
+        version.push_str(&format!("  (newest release {desired})"));
+    }
+    add("version", version);
+    add("software", summary.compliance.as_str().to_owned());
+    if let Some(hold) = &summary.hold {
+        add(
+            "held",
+            format!(
+                "by {}: {}",
+                if hold.by == api::HoldKind::Operator { "an operator" } else { "the system" },
+                hold.reason
+            ),
+        );
+    }
+    add(
+        "presence",
+        format!("{}, last seen {}", summary.presence.as_str(), summary.last_seen.time_of_day()),
+    );
+    if let Some(registration) = &device.registration {
+        add(
+            "registered",
+            format!(
+                "from {} at {}, lifetime {} s, {} time(s) so far",
+                registration.address,
+                registration.at.time_of_day(),
+                device.lifetime_s,
+                device.registrations
+            ),
+        );
+    }
+    for configuration in &device.configurations {
+        add("configured", format!("{} {}", configuration.release, configuration.version));
+    }
+    for report in &device.updates {
+        lines.push(String::new());
+        lines.extend(why(report, paint));
+    }
+    lines
+}
+
+/// Why a device is what it is to an operation or a release.
+pub(crate) fn why(report: &WhyReport, paint: Paint) -> Vec<String> {
+    let verdict = report.verdict.as_str().to_uppercase();
+    let verdict = match report.verdict {
+        WhyVerdict::Eligible | WhyVerdict::Succeeded => paint.good(verdict),
+        WhyVerdict::Waiting => paint.warn(verdict),
+        WhyVerdict::InProgress => paint.name(verdict),
+        WhyVerdict::Excluded => verdict,
+        WhyVerdict::Failed => paint.bad(verdict),
+    };
+    let of = report.operation.as_ref().map(|of| format!(" ({})", of.name)).unwrap_or_default();
+    let mut lines = vec![
+        format!(
+            "{}{of} on {}: {verdict}  {}",
+            paint.strong(report.release.title()),
+            report.device.endpoint,
+            paint.dim(&report.code)
+        ),
+        format!(" {}", report.sentence),
+    ];
+    for check in &report.checks {
+        let sign = match check.outcome {
+            CheckOutcome::Pass => paint.good("✔"),
+            CheckOutcome::Fail => paint.bad("✘"),
+            CheckOutcome::Unknown => paint.dim("…"),
+        };
+        let age = check.age_s.map(|age| format!(", read {age} s ago")).unwrap_or_default();
+        lines.push(format!(" {sign} {:<10} {}{age}", check.name, check.detail));
+    }
+    if !report.path.is_empty() {
+        let path: Vec<&str> = report.path.iter().map(|release| release.version.as_str()).collect();
+        lines.push(format!(" path: {}", path.join(" → ")));
+    }
+    if !report.remedy.is_empty() {
+        lines.push(format!(" {} {}", paint.name("what would change it:"), report.remedy));
+    }
+    lines
+}
+
+/// A value with its meaning and unit.
+pub(crate) fn value(value: &ValueView) -> String {
+    let Some(read) = &value.value else {
+        return if value.executable { "(execute)" } else { "-" }.to_owned();
+    };
+    match (&value.meaning, value.units.as_str()) {
+        (Some(meaning), _) => format!("{read} ({meaning})"),
+        (None, "") => read.to_string(),
+        (None, units) => format!("{read} {units}"),
+    }
+}
+
+/// A release by its names.
+pub(crate) fn release(release: &ReleaseRef) -> String {
+    format!("{} ({})", release.title(), release.name)
+}
+
+/// An event in one sentence.
+pub(crate) fn event(event: &Event) -> String {
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    match &event.kind {
+        EventKind::ServerReady { version, http, coap } => {
+            format!("bellwether {version} is ready, console {http}, devices {coap}")
+        }
+        EventKind::DeviceRegistered { device, model, version } => format!(
+            "{} registered, model {}, version {}",
+            device.endpoint,
+            known(model),
+            known(version)
+        ),
+        EventKind::DevicePresence { device, presence } => {
+            format!("{} is {}", device.endpoint, presence.as_str())
+        }
+        EventKind::DeviceVersion { device, before, after } => {
+            format!("{} reports version {after}, before {}", device.endpoint, known(before))
+        }
+        EventKind::DeviceHold { device, held, reason } => {
+            let what = if *held { "is left alone" } else { "may be updated again" };
+            format!("{} {what}: {reason}", device.endpoint)
+        }
+        EventKind::ReleasePublished { release: published, by } => {
+            format!("{} published by {by}", release(published))
+        }
+        EventKind::OperationOpened { operation, release: of, targets } => {
+            format!("{} opened for {}: {targets} targets", operation.name, of.title())
+        }
+        EventKind::ElementGranted { operation, element, devices: size, phase } => format!(
+            "{}: element {element} of {} in phase {}",
+            operation.name,
+            devices(*size),
+            phase.as_str()
+        ),
+        EventKind::DeviceProgress { operation, device, attempt, state } => {
+            let state = state.as_str();
+            format!("{}: {} try {attempt}: {state}", operation.name, device.endpoint)
+        }
+        EventKind::DeviceWarned { operation, device, words } => {
+            format!("{}: {} warning: {words}", operation.name, device.endpoint)
+        }
+        EventKind::Decided { decision } => {
+            format!("{}: {}", decision.operation.name, decision.sentence)
+        }
+        EventKind::Progress { operation, counts: of, progress, .. } => {
+            format!("{}: {} of the targets, {}", operation.name, progress.text, counts(of))
+        }
+        EventKind::OperationEnded { operation, state, sentence, counts: of } => {
+            format!("{} {}: {sentence}; {}", operation.name, state.as_str(), counts(of))
+        }
+        EventKind::Missed { events } => match events {
+            Some(events) => format!("{events} events are missing here"),
+            None => "events are missing here".to_owned(),
+        },
+        EventKind::DeviceSettled { .. } => settled(&event.kind),
+        EventKind::Unknown => "an event that this version does not know".to_owned(),
+    }
+}
+
+fn settled(kind: &EventKind) -> String {
+    let EventKind::DeviceSettled {
+        operation,
+        device,
+        attempt,
+        state,
+        fault,
+        version_before,
+        version_after,
+    } = kind
+    else {
+        return String::new();
+    };
+    let mut text =
+        format!("{}: {} try {attempt}: {}", operation.name, device.endpoint, state.as_str());
+    match (state, version_before, version_after) {
+        (AttemptState::Succeeded, Some(before), Some(after)) => {
+            text.push_str(&format!(", {before} → {after}"));
+        }
+        (AttemptState::Silent, _, _) => text.push_str(", no answer after the change"),
+        _ => {}
+    }
+    if let Some(fault) = fault {
+        text.push_str(&format!(", {}", fault.kind));
+        if !fault.detail.is_empty() {
+            text.push_str(&format!(" ({})", fault.detail));
+        }
+    }
+    text
+}
+
+/// Whether a line of its own is worth it when many events come: not what single healthy devices
+/// do.
+pub(crate) fn is_notable(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::DeviceRegistered { .. }
+        | EventKind::DevicePresence { .. }
+        | EventKind::DeviceVersion { .. }
+        | EventKind::DeviceProgress { .. }
+        | EventKind::Progress { .. }
+        | EventKind::Unknown => false,
+        EventKind::DeviceSettled { state, .. } => *state != AttemptState::Succeeded,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_have_one_width() {
+        for (percent, expected) in [
+            (0.0, "░░░░░░░░░░░░░░░░░░░░░░░░"),
+            (50.0, "████████████░░░░░░░░░░░░"),
+            (37.0, "████████▉░░░░░░░░░░░░░░░"),
+            (100.0, "████████████████████████"),
+            (170.0, "████████████████████████"),
+        ] {
+            assert_eq!(bar(percent), expected, "{percent}");
+        }
+    }
+
+    #[test]
+    fn events_read_as_sentences() {
+        let check = |json: &str, sentence: &str, notable: bool| {
+            let text = format!(r#"{{"id":1,"at":"2026-11-22T09:00:00.000Z",{json}}}"#);
+            let parsed: Event = serde_json::from_str(&text).unwrap();
+            assert_eq!(event(&parsed), sentence);
+            assert_eq!(is_notable(&parsed), notable, "{json}");
+        };
+        let device = r#""device":{"id":7,"name":"dev-7","endpoint":"ws-7"}"#;
+        let operation = r#""operation":{"id":1,"name":"op-1"}"#;
+        check(
+            &format!(r#""type":"device_registered",{device},"model":null,"version":"1.0.0""#),
+            "ws-7 registered, model unknown, version 1.0.0",
+            false,
+        );
+        check(
+            &format!(
+                r#""type":"device_settled",{operation},{device},"attempt":1,"state":"succeeded","version_before":"1.0.0","version_after":"1.1.0""#
+            ),
+            "op-1: ws-7 try 1: succeeded, 1.0.0 → 1.1.0",
+            false,
+        );
+        check(
+            &format!(
+                r#""type":"device_settled",{operation},{device},"attempt":2,"state":"failed","fault":{{"kind":"update failed","detail":"result 8"}},"version_before":"1.0.0","version_after":null"#
+            ),
+            "op-1: ws-7 try 2: failed, update failed (result 8)",
+            true,
+        );
+        check(
+            &format!(
+                r#""type":"element_granted",{operation},"element":2,"devices":1,"phase":"test""#
+            ),
+            "op-1: element 2 of 1 device in phase test",
+            true,
+        );
+        check(r#""type":"missed","events":null"#, "events are missing here", true);
+    }
+}

@@ -1,0 +1,7 @@
+//! The built binary, from outside: what people and scripts see.
+
+mod common;
+mod dev;
+mod help;
+mod release;
+mod usage;
