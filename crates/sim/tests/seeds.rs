@@ -39,6 +39,8 @@ fn every_seed_keeps_the_invariants() {
         }
     }
     assert!(failures.is_empty(), "\n{failures}");
-    // A plan that never does anything proves nothing.
-    assert!(crashes >= count / 2 && installations >= 5 * count, "{crashes} {installations}");
+    // Plans that never do anything would prove nothing; a few alone may be quiet.
+    if count >= 50 {
+        assert!(crashes >= count / 2 && installations >= 5 * count, "{crashes} {installations}");
+    }
 }

@@ -564,15 +564,9 @@ impl World {
                 let key = format!("open-{release}");
                 engine.open_operation(request, Some(&key), self.plan.seed, now).is_ok()
             }
-            Order::Pause => {
-                open.into_iter().any(|id| engine.pause(id, "simulator", "drawn", now).is_ok())
-            }
-            Order::Resume => {
-                open.into_iter().any(|id| engine.resume(id, "simulator", "drawn", now).is_ok())
-            }
-            Order::Abort => {
-                open.into_iter().any(|id| engine.abort(id, "simulator", "drawn", now).is_ok())
-            }
+            Order::Pause => each(&open, |id| engine.pause(id, "simulator", "drawn", now).is_ok()),
+            Order::Resume => each(&open, |id| engine.resume(id, "simulator", "drawn", now).is_ok()),
+            Order::Abort => each(&open, |id| engine.abort(id, "simulator", "drawn", now).is_ok()),
             Order::Hold(at) => engine
                 .device_named(&self.devices[*at].name)
                 .is_some_and(|device| engine.hold(device, "drawn", now).is_ok()),
@@ -712,6 +706,11 @@ impl World {
         }
         self.story.push_back(format!("{:>10.3} s  {what}", self.age().as_secs_f64()));
     }
+}
+
+/// Does something to each operation, also after one that refused; tells whether any accepted.
+fn each(operations: &[OperationId], mut order: impl FnMut(OperationId) -> bool) -> bool {
+    operations.iter().filter(|id| order(**id)).count() > 0
 }
 
 fn name(order: &Order) -> &'static str {
