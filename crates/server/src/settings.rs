@@ -22,8 +22,8 @@ pub struct Settings {
     /// Address under which devices reach `coap`, when that differs: behind address translation,
     /// or when `coap` listens on every interface.
     pub coap_public: Option<SocketAddr>,
-    /// Receive buffer of the CoAP socket, in bytes. A storm of registrations overflows a small
-    /// one; the kernel doubles it and caps it at `net.core.rmem_max`.
+    /// Receive buffers of all sockets on the CoAP port together, in bytes. A storm overflows small
+    /// ones; the kernel doubles each and caps it at `net.core.rmem_max`.
     pub coap_receive_buffer_bytes: usize,
     /// Devices registered at the same time; each costs one to two kilobytes.
     pub registrations_max: usize,
