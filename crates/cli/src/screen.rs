@@ -81,16 +81,18 @@ impl Screen {
             live.lines.push(live.block.add(ProgressBar::new_spinner().with_style(style)));
         }
         for (line, text) in live.lines.iter().zip(texts) {
-            line.set_message(text);
-            line.tick();
+            if line.message() != text {
+                line.set_message(text);
+            }
         }
     }
 
-    /// Leaves the block where it is; what follows comes below.
+    /// Leaves the block where it is; what follows are lines below it.
     pub(crate) fn close(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.lines.drain(..).for_each(|line| line.abandon());
-        }
+        let Some(live) = self.live.take() else { return };
+        // A terminal that does not take this takes nothing else either.
+        let _ = live.block.clear();
+        live.lines.iter().for_each(|line| self.output.note(&line.message()));
     }
 
     /// A stream for log lines that keeps the block in one piece.
@@ -120,8 +122,8 @@ impl io::Write for LogWriter {
 /// Time between two looks at numbers that change all the time.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
-/// Drawings of the block in a second, at most.
-const DRAWS_HZ: u8 = 10;
+/// Drawings of the block in a second, at most: each line that changes makes one.
+const DRAWS_HZ: u8 = 60;
 
 #[cfg(test)]
 mod tests {

@@ -154,7 +154,7 @@ fn bar(percent: f64) -> String {
     )]
     let eighths = (percent.clamp(0.0, 100.0) / 100.0 * BAR_CELLS as f64 * 8.0).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
     }
     let empty = BAR_CELLS - bar.chars().count();

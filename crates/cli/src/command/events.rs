@@ -16,7 +16,7 @@ use crate::view;
 pub(super) fn run(arguments: &Events, client: &Client, output: &Output) -> Result<Exit, Failure> {
     // A stream from before the first event brings all that are remembered; without it, only new
     // ones come.
-    let since = arguments.since.or((!arguments.follow).then_some(0));
+    let since = if arguments.follow { arguments.since } else { Some(arguments.since.unwrap_or(0)) };
     let events = listen(client.clone(), since);
     let mut last = since;
     let mut seen = 0_u64;

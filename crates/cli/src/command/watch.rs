@@ -58,11 +58,12 @@ pub(super) fn run(
 
 fn end(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> {
     screen.draw(view::operation(detail, screen.paint()));
+    let live = screen.is_live();
     screen.close();
     let summary = &detail.summary;
     let exit = exit_of(summary.state).unwrap_or(Exit::Done);
     match exit {
-        Exit::Done if screen.is_live() => Ok(exit),
+        Exit::Done if live => Ok(exit),
         Exit::Done => {
             let counts = view::counts(&summary.counts);
             screen.say(&format!("{} {}: {counts}", summary.name, summary.state.as_str()))?;

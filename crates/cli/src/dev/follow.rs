@@ -154,7 +154,8 @@ impl Follow {
         // Registering and being read takes a moment; who comes later than that comes late.
         let first = self.arrivals.partition_point(|at| *at <= FIRST_ARRIVALS) as u64;
         let enough = known * 100 >= first * ENOUGH_PERCENT;
-        if !enough && !(waited >= GATHER_TIME && known > 0) {
+        let patient = waited < GATHER_TIME || known == 0;
+        if patient && !enough {
             return Ok(());
         }
         let sample = self.sample.clone();
@@ -184,6 +185,7 @@ impl Follow {
 
     /// Shows the end of the operation, and what to try next.
     async fn finish(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
+        let took = self.started.elapsed();
         // What led to the end is on its way.
         while let Ok(Some(Ok(event))) = tokio::time::timeout(LAST_EVENTS, self.events.recv()).await
         {
@@ -194,7 +196,7 @@ impl Follow {
         self.screen.say(&format!(
             "{name} {} after {} s: {}",
             view::state(summary.state, self.screen.paint()),
-            self.started.elapsed().as_secs(),
+            took.as_secs(),
             view::counts(&summary.counts),
         ))?;
         if self.timeout.is_some() {

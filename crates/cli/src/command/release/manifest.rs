@@ -73,7 +73,7 @@ pub(super) fn line(file: &Path, finding: &Finding) -> String {
 
 /// Compares the image with what the manifest says; an error names the field at fault.
 fn check_image(file: &Path, artifact: &Artifact) -> Result<Image, (&'static str, String)> {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let path = folder.join(&artifact.file);
     let (size, sha256) = measure(&path).map_err(|error| {
         let what = Failure::file(&path, &error).message;
