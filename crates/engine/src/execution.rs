@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use coap::RequestId;
 use fleet::{ConfigurationWrite, FirmwareUpdate, Output as Wanted, Procedure, Standing};
 use model::{
     Assignment, AttemptState, Change, DeviceId, EndpointName, Intent, OperationId, Progress,
-    Record, ReleaseId, Snapshot, Step, Time,
+    Record, ReleaseId, ResourcePath, Snapshot, Step, Time,
 };
 use operations::{Dispatch, Output};
 
@@ -148,7 +147,7 @@ impl Engine {
     }
 
     fn begin(&mut self, dispatch: Dispatch, now: Time) {
-        let Dispatch { operation, device, attempt, release, change, resume } = dispatch;
+        let Dispatch { operation, device, attempt, release, change, guards, resume } = dispatch;
         // The grant may have been taken back while it was being committed.
         let granted = self.loops.assignment(operation, device).is_some_and(|assignment| {
             assignment.attempt == attempt && assignment.state.is_in_flight()
@@ -161,25 +160,26 @@ impl Engine {
         } else {
             Standing::default()
         };
-        let procedure = self.procedure(&change, standing);
+        let procedure = self.procedure(&change, &guards, standing);
         self.running.insert(device, Running { operation, attempt, release, procedure });
         self.step(device, now, |procedure| procedure.start(now));
     }
 
-    fn procedure(&self, change: &Arc<Change>, standing: Standing) -> Procedure {
-        match change.as_ref() {
+    fn procedure(&self, change: &Change, guards: &[ResourcePath], standing: Standing) -> Procedure {
+        match change {
             Change::Firmware(goal) => {
                 let uri = format!(
                     "coap://{}{}",
                     self.config.public_address,
                     fleet::firmware_path(&goal.sha256)
                 );
-                let goal = goal.clone();
-                Procedure::Firmware(FirmwareUpdate::new(goal, uri, self.config.pace, standing))
+                let update = FirmwareUpdate::new(goal.clone(), uri, self.config.pace, standing);
+                Procedure::Firmware(update.guarding(guards))
             }
-            Change::Configuration { writes, version } => Procedure::Configuration(
-                ConfigurationWrite::new(writes, version.clone(), self.config.pace),
-            ),
+            Change::Configuration { writes, version } => {
+                let write = ConfigurationWrite::new(writes, version.clone(), self.config.pace);
+                Procedure::Configuration(write.guarding(guards))
+            }
         }
     }
 

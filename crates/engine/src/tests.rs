@@ -8,6 +8,8 @@ use model::{Record, Sha256, Snapshot, Time};
 
 use crate::{AskError, Config, Engine, Event};
 
+mod updates;
+
 /// Engine and device in one thread; what one sends the other receives at once.
 struct Pair {
     engine: Engine,
@@ -18,6 +20,12 @@ struct Pair {
     records: Vec<Record>,
     events: Vec<Event>,
     version: &'static str,
+    /// State and result of its update object.
+    update: (i64, i64),
+    /// What its sensor shows; it has none without.
+    sensor: Option<&'static str>,
+    /// The package URI it was given last.
+    uri: String,
     /// Where the device sends from.
     from: &'static str,
     /// Whether batches are acknowledged as durable.
@@ -46,6 +54,9 @@ impl Pair {
             records: Vec::new(),
             events: Vec::new(),
             version: "1.0.0",
+            update: (0, 0),
+            sensor: None,
+            uri: String::new(),
             from: DEVICE,
             commits: true,
             single_resources: false,
@@ -120,11 +131,26 @@ impl Pair {
             }
             (Code::GET, "/3/0/3") => text(self.version),
             (Code::GET, "/5/0") => {
-                let json = r#"[{"bn":"/5/0/","n":"3","v":0},{"n":"5","v":0},{"n":"9","v":2}]"#;
+                let (state, result) = self.update;
+                let json = format!(
+                    r#"[{{"bn":"/5/0/","n":"3","v":{state}}},{{"n":"5","v":{result}}},{{"n":"9","v":2}}]"#
+                );
                 Response::new(Code::CONTENT).content_format(110).payload(json)
             }
             (Code::GET, "/3/0/9") if request.options.observe().is_some() => text("80").observe(1),
             (Code::GET, "/3/0/9") => text("80"),
+            (Code::GET, "/3303/0/5700") if self.sensor.is_some() => {
+                text(self.sensor.unwrap_or_default())
+            }
+            (Code::PUT, "/5/0/1") => {
+                self.uri = String::from_utf8_lossy(&request.payload).into_owned();
+                self.update = (i64::from(!self.uri.is_empty()), 0);
+                Response::new(Code::CHANGED)
+            }
+            (Code::POST, "/5/0/2") => {
+                self.update.0 = 3;
+                Response::new(Code::CHANGED)
+            }
             (Code::PUT, _) => Response::new(Code::CHANGED),
             _ => Response::new(Code::NOT_FOUND),
         }

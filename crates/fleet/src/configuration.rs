@@ -6,6 +6,7 @@ use lwm2m::Path;
 use model::{Fault, FaultKind, Progress, ResourcePath, Scalar, Step, Time, Version};
 
 use crate::ask::values;
+use crate::guards::GuardReads;
 use crate::{Answer, Ask, Output, Pace};
 
 /// The machine for one device and one configuration.
@@ -18,6 +19,9 @@ pub struct ConfigurationWrite {
     version: Version,
     pace: Pace,
     stage: Stage,
+    guards: GuardReads,
+    /// Whether it was told that the device holds what was written.
+    returned: bool,
     silences: u32,
     look_at: Option<Time>,
     outputs: VecDeque<Output>,
@@ -59,10 +63,22 @@ impl ConfigurationWrite {
             version,
             pace,
             stage: Stage::Inspecting,
+            guards: GuardReads::default(),
+            returned: false,
             silences: 0,
             look_at: None,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// The same machine, which reads those values before the change, after it, and at each look
+    /// while the device soaks.
+    #[must_use]
+    pub fn guarding(mut self, guards: &[ResourcePath]) -> Self {
+        let writes = &self.writes;
+        let looked_at = |path| writes.iter().any(|entry| entry.path == path);
+        self.guards = GuardReads::new(guards, looked_at);
+        self
     }
 
     pub(crate) fn start(&mut self, _now: Time) {
@@ -85,6 +101,7 @@ impl ConfigurationWrite {
 
     pub(crate) fn handle_registered(&mut self, now: Time) {
         // What was asked before is not answered any more, so it is asked again.
+        self.guards.restart();
         if !matches!(self.stage, Stage::Intending | Stage::Done) {
             self.look_at = Some(now);
         }
@@ -136,6 +153,7 @@ impl ConfigurationWrite {
     }
 
     fn look(&mut self) {
+        self.guards.renew();
         for entry in &mut self.writes {
             entry.read = false;
             self.outputs.push_back(Output::Ask(Ask::Read(entry.path)));
@@ -149,6 +167,9 @@ impl ConfigurationWrite {
     }
 
     fn read_answered(&mut self, path: Path, answer: &Answer, now: Time) {
+        if self.guards.take(path, answer, &mut self.outputs) {
+            return self.judge_complete(now);
+        }
         match answer {
             Answer::Silence | Answer::Garbled(_) => {
                 self.silences += 1;
@@ -170,6 +191,10 @@ impl ConfigurationWrite {
             entry.read = true;
             entry.seen = seen;
         }
+        self.judge_complete(now);
+    }
+
+    fn judge_complete(&mut self, now: Time) {
         if self.writes.iter().all(|entry| entry.read) {
             self.judge(now);
         }
@@ -183,10 +208,14 @@ impl ConfigurationWrite {
         match (self.stage, different.first()) {
             (Stage::Inspecting, None) => {
                 self.put(Progress::Unchanged);
-                self.stage = Stage::Done;
-                self.look_at = None;
+                // It may have to stand a soak time all the same.
+                self.stage = Stage::ReadingBack;
+                self.look_at = Some(now + self.pace.transfer);
             }
             (Stage::Inspecting, Some(_)) => {
+                if self.guards.wait(&mut self.outputs) {
+                    return;
+                }
                 self.stage = Stage::Intending;
                 self.look_at = None;
                 self.put(Progress::Sent);
@@ -197,7 +226,13 @@ impl ConfigurationWrite {
                 self.fail(FaultKind::WrongVersion, detail);
             }
             (_, _) => {
-                self.put(Progress::Returned);
+                // Guarded values count from here on, so they are read after it was said.
+                if !std::mem::replace(&mut self.returned, true) {
+                    self.put(Progress::Returned);
+                }
+                if self.guards.wait(&mut self.outputs) {
+                    return;
+                }
                 self.put(Progress::Reported {
                     version: Some(self.version.clone()),
                     claims_success: Some(true),

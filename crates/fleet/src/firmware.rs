@@ -2,10 +2,12 @@
 //!
 //! Flow (LwM2M 1.1 core, E.6; invariants I2 and I9):
 //! 1. read `/3/0/3` and `/5/0`; done when the version is there, reset what is left of others;
+//!    read the guarded values as they are before the change;
 //! 2. commit the intent, then write the package URI (pull) or the package (push);
 //! 3. follow State by observation and by looking from time to time;
 //! 4. on Downloaded: read, commit the intent, execute Update;
-//! 5. wait until the device registers again, read version and result back, report.
+//! 5. wait until the device registers again, read version, result and guarded values back, report;
+//!    do so again from time to time while it soaks.
 //!
 //! Success is never concluded here: enforcement assesses what is reported.
 
@@ -13,9 +15,10 @@ use std::collections::VecDeque;
 
 use lwm2m::firmware::{self, Delivery, State, UpdateResult};
 use lwm2m::{Leaf, Path, Value};
-use model::{Fault, FaultKind, FirmwareChange, Progress, Step, Time, Version};
+use model::{Fault, FaultKind, FirmwareChange, Progress, ResourcePath, Step, Time, Version};
 
 use crate::ask::{empty_package, values};
+use crate::guards::GuardReads;
 use crate::{Answer, Ask, Output, Pace, Standing};
 
 /// The machine for one device and one image.
@@ -27,6 +30,7 @@ pub struct FirmwareUpdate {
     standing: Standing,
     stage: Stage,
     seen: Seen,
+    guards: GuardReads,
     resets: u32,
     silences: u32,
     /// Whether it registered again since the transfer began.
@@ -91,6 +95,7 @@ impl FirmwareUpdate {
             standing,
             stage: Stage::Inspecting,
             seen: Seen::default(),
+            guards: GuardReads::default(),
             resets: 0,
             silences: 0,
             booted: false,
@@ -101,6 +106,16 @@ impl FirmwareUpdate {
             look_at: None,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// The same machine, which reads those values before the change, after it, and at each look
+    /// while the device soaks.
+    #[must_use]
+    pub fn guarding(mut self, guards: &[ResourcePath]) -> Self {
+        let looked_at =
+            |path| path == firmware::RUNNING_VERSION || firmware::INSTANCE.is_prefix_of(path);
+        self.guards = GuardReads::new(guards, looked_at);
+        self
     }
 
     pub(crate) fn start(&mut self, _now: Time) {
@@ -138,6 +153,7 @@ impl FirmwareUpdate {
     pub(crate) fn handle_registered(&mut self, now: Time) {
         // A registration may follow a boot: what was seen before it proves nothing any more.
         self.seen = Seen::default();
+        self.guards.restart();
         self.reads_open = 0;
         match self.stage {
             Stage::Done => {}
@@ -239,6 +255,7 @@ impl FirmwareUpdate {
     fn look(&mut self) {
         self.seen.version = None;
         self.seen.object_read = false;
+        self.guards.renew();
         self.reads_open += 2;
         self.outputs.push_back(Output::Ask(Ask::Read(firmware::RUNNING_VERSION)));
         self.outputs.push_back(Output::Ask(Ask::Read(firmware::INSTANCE)));
@@ -257,6 +274,12 @@ impl FirmwareUpdate {
     }
 
     fn read_answered(&mut self, path: Path, answer: &Answer, now: Time) {
+        if self.guards.take(path, answer, &mut self.outputs) {
+            if self.seen.object_read {
+                self.judge(now);
+            }
+            return;
+        }
         self.reads_open = self.reads_open.saturating_sub(1);
         match answer {
             Answer::Values(leaves) => {
@@ -322,12 +345,17 @@ impl FirmwareUpdate {
                 return self.report(now);
             }
             self.put(Progress::Unchanged);
-            self.stage = Stage::Done;
-            self.look_at = None;
+            // It may have to stand a soak time all the same.
+            self.stage = Stage::ReadingBack;
+            self.look_at = Some(now + self.pace.transfer);
             return;
         }
         if self.is_newer() {
             return self.fail_as_newer();
+        }
+        let before_change = self.stage == Stage::Inspecting && !told_to_install;
+        if before_change && self.guards.wait(&mut self.outputs) {
+            return;
         }
         match self.seen.state.unwrap_or_default() {
             State::Updating if told_to_install => self.claim(now),
@@ -433,6 +461,9 @@ impl FirmwareUpdate {
             // It came back before Update reached it: the order is due as it was before.
             self.ineffective += 1;
             return self.confirm();
+        }
+        if self.guards.wait(&mut self.outputs) {
+            return;
         }
         let claims_success = match self.seen.result {
             Some(UpdateResult::Success) => Some(true),

@@ -11,6 +11,7 @@ mod ask;
 mod configuration;
 mod datamodel;
 mod firmware;
+mod guards;
 mod procedure;
 
 pub use ask::{Answer, Ask, firmware_path};

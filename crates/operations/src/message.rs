@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{
     Agreement, AttemptState, Change, Decision, DeviceId, Manifest, OperationId, OperationState,
-    Origin, Policy, Record, ReleaseId, ReportedRates, Scope, Time, Version,
+    Origin, Policy, Record, ReleaseId, ReportedRates, ResourcePath, Scope, Time, Version,
 };
 
 /// An order to open an operation.
@@ -72,6 +72,9 @@ pub struct Dispatch {
     pub release: ReleaseId,
     /// What to do.
     pub change: Arc<Change>,
+    /// Values that guards of the release compare. The driver reads them before the change, after
+    /// it, and at each look while the device soaks; those it cannot read are left out.
+    pub guards: Arc<[ResourcePath]>,
     /// Something may have been sent before (an intent exists, or an earlier try was given up):
     /// the driver reads back where the device stands and never repeats blindly (I2).
     pub resume: bool,

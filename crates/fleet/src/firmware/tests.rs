@@ -469,3 +469,44 @@ fn an_order_that_never_arrived_is_given_again_after_a_look() {
     }
     assert_eq!((orders, device.state), (2, State::Updating));
 }
+
+/// A guarded value that cannot be read holds nothing up, and one that is not answered is not
+/// asked again.
+#[test]
+fn guarded_values_that_cannot_be_read_stall_nothing() {
+    let guards = ["/3303/0/5700", "/3304/0/5700"].map(|path| path.to_owned().try_into().unwrap());
+    for answer in [Answer::Silence, Answer::Refused(coap::Code::NOT_FOUND)] {
+        let mut device = Device::new();
+        let mut update = fresh(&[]).guarding(&guards);
+        update.start(at(0));
+        let mut asked = 0;
+        let mut settle = |update: &mut FirmwareUpdate, device: &mut Device, now: Time| {
+            let mut told = Vec::new();
+            while let Some(output) = update.poll_output() {
+                match output {
+                    Output::Ask(Ask::Read(path))
+                        if path.object_id() != Some(3) && path.object_id() != Some(5) =>
+                    {
+                        asked += 1;
+                        update.handle_answer(&Ask::Read(path), &answer, now);
+                    }
+                    Output::Ask(ask) => {
+                        let answer = device.answer(&ask);
+                        update.handle_answer(&ask, &answer, now);
+                    }
+                    Output::Intend(step) => update.handle_committed(step, now),
+                    Output::Progress(progress) => told.push(progress),
+                }
+            }
+            kinds(&told)
+        };
+        assert_eq!(settle(&mut update, &mut device, at(0)), ["sent", "accepted"]);
+        device.state = State::Downloaded;
+        notify_state(&mut update, &device, at(5));
+        settle(&mut update, &mut device, at(5));
+        (device.version, device.state) = ("1.1.0", State::Idle);
+        update.handle_registered(at(20));
+        assert_eq!(settle(&mut update, &mut device, at(20)).last().unwrap(), "reported 1.1.0 None");
+        assert_eq!(asked, if answer == Answer::Silence { 2 } else { 4 });
+    }
+}

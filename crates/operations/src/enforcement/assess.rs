@@ -5,7 +5,7 @@ use model::{
     Time, Version,
 };
 
-use super::extract::guarded;
+use super::extract::{guarded, number};
 
 /// An attempt and what it was for.
 #[derive(Debug, Clone, Copy)]
@@ -112,7 +112,7 @@ fn judge_health(attempt: &Attempt<'_>, device: &Device) -> Assessment {
     for (at, guard) in attempt.manifest.guard.iter().enumerate() {
         let baseline = assignment.baseline.get(at).copied().flatten();
         let seen = guarded(guard, &device.datamodel).filter(|seen| seen.at >= assignment.since);
-        let Some(value) = seen.and_then(|seen| seen.value.as_integer()) else { continue };
+        let Some(value) = seen.and_then(|seen| number(&seen.value)) else { continue };
         let Some(words) = violation(guard, baseline, value) else { continue };
         match guard.level {
             GuardLevel::Warning => signs.push(words),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Assignment, Change, FirmwareChange, Manifest, ReleaseId};
+use model::{Assignment, Change, FirmwareChange, Manifest, ReleaseId, ResourcePath};
 
 use crate::message::Dispatch;
 
@@ -27,12 +27,18 @@ pub(crate) fn change(manifest: &Manifest) -> Change {
     }
 }
 
+/// The values that the guards of a release compare.
+pub(crate) fn guards(manifest: &Manifest) -> Arc<[ResourcePath]> {
+    manifest.guard.iter().map(|guard| guard.path.clone()).collect()
+}
+
 /// The order for the next hop of an assignment. A try that is not the first resumes: the tries
 /// before it may have left something on the device (I2).
 pub(crate) fn execute(
     assignment: &Assignment,
     release: ReleaseId,
     change: Arc<Change>,
+    guards: Arc<[ResourcePath]>,
     sent_before: bool,
 ) -> Dispatch {
     Dispatch {
@@ -41,6 +47,7 @@ pub(crate) fn execute(
         attempt: assignment.attempt,
         release,
         change,
+        guards,
         resume: sent_before || assignment.tries() > 1,
     }
 }

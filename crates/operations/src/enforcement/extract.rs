@@ -8,9 +8,18 @@ pub(crate) fn extract(manifest: &Manifest, device: &Device) -> Vec<Option<i64>> 
     let guards = manifest
         .guard
         .iter()
-        .map(|guard| guarded(guard, &device.datamodel).and_then(|seen| seen.value.as_integer()));
+        .map(|guard| guarded(guard, &device.datamodel).and_then(|seen| number(&seen.value)));
     let error_code = device.datamodel.error_code.map(|seen| seen.value);
     guards.chain([error_code, Some(i64::from(device.registrations))]).collect()
+}
+
+/// The whole number that a value is, or that its text spells: objects that nobody defined here
+/// come as text.
+pub(crate) fn number(value: &Scalar) -> Option<i64> {
+    match value {
+        Scalar::Text(text) => text.trim().parse().ok().and_then(|n| Scalar::Float(n).as_integer()),
+        value => value.as_integer(),
+    }
 }
 
 /// A value that was guarded, as last read.

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use aggregate::{Histogram, Ledger, aggregate};
 pub(crate) use assess::{Assessment, Attempt, Reading, assess};
-pub(crate) use execute::{change, execute};
+pub(crate) use execute::{change, execute, guards};
 pub(crate) use extract::extract;
 pub(crate) use filter::{After, filter, retry};
 pub(crate) use queue::{Demand, queue};

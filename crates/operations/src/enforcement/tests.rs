@@ -9,7 +9,7 @@ use model::{
 
 use super::{
     After, Assessment, Attempt, Demand, Histogram, Ledger, Reading, aggregate, assess, change,
-    execute, extract, filter, queue, reorder, retry,
+    execute, extract, filter, guards, queue, reorder, retry,
 };
 use crate::tests::{device, firmware, observed};
 
@@ -106,7 +106,8 @@ fn execution_resumes_what_may_have_been_sent() {
         let mut assignment = assignment(1, 1, AttemptState::Granted);
         assignment.attempt = attempt;
         assignment.hops = hops;
-        execute(&assignment, ReleaseId(1), std::sync::Arc::clone(&change), sent).resume
+        let change = std::sync::Arc::clone(&change);
+        execute(&assignment, ReleaseId(1), change, guards(&manifest), sent).resume
     };
     assert!(!order(1, 0, false));
     assert!(order(1, 0, true));

@@ -182,6 +182,7 @@ impl Loops {
             attempt: earlier.map_or(1, |earlier| earlier.attempt + 1),
             hops: earlier.map_or(0, |earlier| earlier.hops),
             state: AttemptState::Granted,
+            // What is known by now; the values right before the change replace it.
             baseline: hop.map_or_else(Vec::new, |hop| extract(&hop.release.manifest, known)),
             path,
             version_before: match earlier {
@@ -252,7 +253,8 @@ impl Loops {
         let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
         let Some(published) = self.releases.get(&hop) else { return };
         let change = Arc::clone(&published.change);
-        let order = execute(assignment, hop, change, sent_before);
+        let guards = Arc::clone(&published.guards);
+        let order = execute(assignment, hop, change, guards, sent_before);
         self.outputs.push_back(Output::Dispatch(order));
         self.reschedule(operation, device);
     }

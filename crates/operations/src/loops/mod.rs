@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Assignment, Change, DeviceId, Operation, OperationId, Release, ReleaseId, ReleaseName, Time,
+    Assignment, Change, DeviceId, Operation, OperationId, Release, ReleaseId, ReleaseName,
+    ResourcePath, Time,
 };
 
 use crate::enforcement::{Histogram, Ledger};
@@ -46,11 +47,12 @@ pub struct Loops {
     outputs: VecDeque<Output>,
 }
 
-/// A release and the change its drivers carry out.
+/// A release, the change its drivers carry out, and the values they read for its guards.
 #[derive(Debug)]
 struct Published {
     release: Release,
     change: Arc<Change>,
+    guards: Arc<[ResourcePath]>,
 }
 
 /// One operation with what the loops know about it.

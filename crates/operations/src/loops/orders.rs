@@ -8,7 +8,7 @@ use model::{
 };
 
 use super::{Loops, Published, Run};
-use crate::enforcement::change;
+use crate::enforcement::{change, guards};
 use crate::{Event, OpenError, OpenRequest, OrderError, Output, PublishError};
 
 impl Loops {
@@ -151,7 +151,8 @@ impl Loops {
     pub(super) fn insert_release(&mut self, release: Release) {
         self.graph.insert(release.id, Arc::clone(&release.manifest));
         let change = Arc::new(change(&release.manifest));
-        self.releases.insert(release.id, Published { release, change });
+        let guards = guards(&release.manifest);
+        self.releases.insert(release.id, Published { release, change, guards });
     }
 
     /// Opens an operation that nothing speaks against.

@@ -44,15 +44,18 @@ impl Loops {
         if assignment.attempt != attempt {
             return;
         }
+        let known = fleet.device(device);
         match progress {
-            Progress::Sent => self.advance(assignment, AttemptState::Sent, now),
-            Progress::Accepted => self.advance(assignment, AttemptState::Accepted, now),
-            Progress::Transferring { bytes } => self.transferring(assignment, bytes, now),
-            Progress::Transferred => self.advance(assignment, AttemptState::Transferred, now),
-            Progress::Claimed => self.advance(assignment, AttemptState::Claimed, now),
+            Progress::Sent => self.advance(assignment, AttemptState::Sent, known, now),
+            Progress::Accepted => self.advance(assignment, AttemptState::Accepted, known, now),
+            Progress::Transferring { bytes } => self.transferring(assignment, bytes, known, now),
+            Progress::Transferred => {
+                self.advance(assignment, AttemptState::Transferred, known, now);
+            }
+            Progress::Claimed => self.advance(assignment, AttemptState::Claimed, known, now),
             Progress::Returned => {
                 if assignment.state == AttemptState::Claimed {
-                    self.advance(assignment, AttemptState::Verifying, now);
+                    self.advance(assignment, AttemptState::Verifying, known, now);
                 }
             }
             Progress::Reported { version, claims_success } => {
@@ -117,16 +120,35 @@ impl Loops {
     }
 
     /// Moves an attempt forwards.
-    fn advance(&mut self, mut assignment: Assignment, state: AttemptState, now: Time) {
+    fn advance(
+        &mut self,
+        mut assignment: Assignment,
+        state: AttemptState,
+        device: Option<&Device>,
+        now: Time,
+    ) {
         if rank(&state) <= rank(&assignment.state) {
             return;
+        }
+        // The first look is over and nothing was changed yet: the device's own measure.
+        if assignment.state == AttemptState::Granted
+            && let Some(device) = device
+            && let Some(release) = self.hop(&assignment)
+        {
+            assignment.baseline = extract(&release.manifest, device);
         }
         assignment.state = state;
         assignment.since = now;
         self.put(assignment, now);
     }
 
-    fn transferring(&mut self, assignment: Assignment, bytes: u64, now: Time) {
+    fn transferring(
+        &mut self,
+        assignment: Assignment,
+        bytes: u64,
+        known: Option<&Device>,
+        now: Time,
+    ) {
         let (operation, device) = (assignment.operation, assignment.device);
         let Some(watch) =
             self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
@@ -140,7 +162,7 @@ impl Loops {
             watch.heard = now;
             self.reschedule(operation, device);
         }
-        self.advance(assignment, AttemptState::Accepted, now);
+        self.advance(assignment, AttemptState::Accepted, known, now);
     }
 
     /// The release of the hop that is being installed.
@@ -203,7 +225,9 @@ impl Loops {
     ) {
         match assessment {
             Assessment::Waiting => {}
-            Assessment::Soaking { .. } => self.advance(assignment, AttemptState::Soaking, now),
+            Assessment::Soaking { .. } => {
+                self.advance(assignment, AttemptState::Soaking, Some(device), now);
+            }
             Assessment::Succeeded => self.proved(assignment, version, device, now),
             Assessment::Warned { signs } => {
                 let count = u32::try_from(signs.len()).unwrap_or(u32::MAX);
@@ -367,6 +391,12 @@ impl Loops {
             return self.probe_once(assignment, now);
         }
         let Some(release) = self.hop(&assignment) else { return };
+        let asked = self.was_probed(assignment.operation, assignment.device);
+        let guarded = !release.manifest.guard.is_empty();
+        if ended && guarded && !asked && device.presence == Presence::Online {
+            // Guards judge the end of the time, so its values are read once more.
+            return self.probe_once(assignment, now);
+        }
         let version = version_of(release, device).cloned();
         let wrong = version.as_ref().is_some_and(|v| *v != release.manifest.release.version);
         // The version was proved when the soak began. A configuration is proved by its values

@@ -65,7 +65,6 @@ impl Loops {
             match assignment.state {
                 // Its turn comes again in the queue; nothing was sent.
                 AttemptState::Granted if !sent => self.reschedule(operation, device),
-                AttemptState::Soaking => self.reschedule(operation, device),
                 AttemptState::Granted => {
                     assignment.state = AttemptState::Sent;
                     assignment.since = now;

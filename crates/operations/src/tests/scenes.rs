@@ -582,3 +582,38 @@ fn silence_during_the_soak_is_not_success() {
         assert_eq!(state(&bench), expected, "{presence:?}, then {at_end:?}");
     }
 }
+
+/// A guard relative to the device's own value needs that value from right before the change.
+#[test]
+fn the_baseline_is_taken_when_the_change_begins() {
+    let guard = "[[guard]]\nname = \"level\"\npath = \"/3303/0/5700\"\nexpect = { min_percent_of_baseline = 50 }";
+    let mut bench = Bench::new(fleet(1, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", guard), policy());
+    let order = bench.dispatches().remove(0);
+    assert_eq!(order.guards.len(), 1);
+    let path: model::ResourcePath = "/3303/0/5700".to_owned().try_into().unwrap();
+    let value = model::Observed { value: model::Scalar::Text("40.5".into()), at: bench.now };
+    bench.fleet.device_mut(DeviceId(1)).unwrap().datamodel.values.insert(path, value);
+    bench.report(&order, Progress::Sent);
+    assert_eq!(bench.loops.assignment(id, DeviceId(1)).unwrap().baseline[0], Some(40));
+}
+
+/// A device that soaks is followed again after a restart: its guarded values must be read.
+#[test]
+fn a_soaking_device_is_looked_at_after_a_restart() {
+    let mut world = World::new(1, config(), fleet(1, "1.0.0"), &[Nature::Good]);
+    let release = firmware("sensor", "2.0.0", "[confirm]\nsoak = \"600s\"");
+    world.loops.publish(release, "test", Some(policy()), &world.fleet, 1, world.now).unwrap();
+    world.turn(false);
+    let soaks = |world: &World| {
+        let known = world.loops.assignment(OperationId(1), DeviceId(1));
+        known.is_some_and(|known| known.state == AttemptState::Soaking)
+    };
+    while !soaks(&world) {
+        assert!(world.step(false));
+    }
+    let snapshot = world.durable.snapshot();
+    let mut after = Loops::restore(config(), &snapshot, &world.fleet, world.now);
+    let outputs: Vec<Output> = std::iter::from_fn(|| after.poll_output()).collect();
+    assert!(dispatched(outputs)[0].resume);
+}

@@ -1,0 +1,110 @@
+//! Whole updates of the scripted device.
+
+use std::time::Duration;
+
+use model::{AttemptState, DeviceId, FaultKind, Manifest, OperationId, Policy, Snapshot};
+
+use super::Pair;
+
+const OPERATION: OperationId = OperationId(1);
+const ME: DeviceId = DeviceId(1);
+
+fn manifest(extra: &str) -> Manifest {
+    let text = format!(
+        r#"
+        manifest = 1
+        [release]
+        name = "ws"
+        version = "1.1.0"
+        class = "minor"
+        [[target]]
+        manufacturer = "ACME"
+        model = "WS-200"
+        [[artifact]]
+        size = 4
+        sha256 = "0909090909090909090909090909090909090909090909090909090909090909"
+        file = "x"
+        {extra}
+        "#
+    );
+    Manifest::from_toml(&text).unwrap()
+}
+
+impl Pair {
+    fn start(&mut self, extra: &str) {
+        let policy = Some(Policy::default());
+        self.engine.publish(manifest(extra), "test", policy, 1, self.now).unwrap();
+        self.settle();
+    }
+
+    /// The image is there: the device is told to install.
+    fn downloaded(&mut self) {
+        self.update = (2, 0);
+        self.advance(Duration::from_secs(10));
+    }
+
+    /// It boots into a version and registers.
+    fn boots(&mut self, version: &'static str, result: i64) {
+        self.version = version;
+        self.update = (0, result);
+        self.register();
+    }
+
+    fn state(&self) -> AttemptState {
+        self.engine.loops().assignment(OPERATION, ME).unwrap().state.clone()
+    }
+
+    fn first(&self, request: &str) -> usize {
+        self.seen.iter().position(|seen| seen == request).unwrap_or(usize::MAX)
+    }
+}
+
+const GUARD: &str = r#"
+    [[guard]]
+    name = "level"
+    path = "/3303/0/5700"
+    expect = { min_percent_of_baseline = 50 }
+    level = "error"
+"#;
+
+/// A guard compares the value right before the change with the one after the return.
+#[test]
+fn guarded_values_are_read_before_and_after_the_change() {
+    for (after, expected) in
+        [(Some("30"), "succeeded"), (Some("19.5"), "failed"), (None, "succeeded")]
+    {
+        let mut pair = Pair::new(Snapshot::default());
+        pair.sensor = Some("40.7");
+        pair.register();
+        pair.seen.clear();
+        pair.start(GUARD);
+        assert!(pair.first("GET /3303/0/5700") < pair.first("PUT /5/0/1"), "{:?}", pair.seen);
+        let known = pair.engine.loops().assignment(OPERATION, ME).unwrap();
+        assert_eq!(known.baseline[0], Some(40));
+        pair.downloaded();
+        pair.sensor = after;
+        pair.boots("1.1.0", 1);
+        assert_eq!(pair.state().as_str(), expected, "{after:?}");
+        if let AttemptState::Failed { fault } = pair.state() {
+            assert_eq!(fault.kind, FaultKind::GuardViolated);
+        }
+    }
+}
+
+/// A value may go wrong while the device soaks, also after the last look of its own accord.
+#[test]
+fn guarded_values_are_read_at_the_end_of_the_soak_time() {
+    for soak_s in [5, 25] {
+        let mut pair = Pair::new(Snapshot::default());
+        pair.sensor = Some("40");
+        pair.register();
+        pair.start(&format!("[confirm]\nsoak = \"{soak_s}s\"\n{GUARD}"));
+        pair.downloaded();
+        pair.boots("1.1.0", 1);
+        assert_eq!(pair.state(), AttemptState::Soaking);
+        pair.advance(Duration::from_secs(soak_s - 1));
+        pair.sensor = Some("3");
+        pair.advance(Duration::from_secs(1));
+        assert_eq!(pair.state().as_str(), "failed", "soak of {soak_s} s");
+    }
+}
