@@ -110,6 +110,10 @@ impl Engine {
                 if let Some(live) = self.lives.get_mut(&pending.device) {
                     live.open.insert(id);
                 }
+                if let Purpose::Procedure { .. } = pending.purpose {
+                    let ask = &pending.ask;
+                    self.step(pending.device, now, |procedure| procedure.handle_sent(ask, now));
+                }
                 self.asks.insert(id, pending);
             }
             None => self.unsent.push_back(pending),

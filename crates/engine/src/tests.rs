@@ -24,6 +24,8 @@ struct Pair {
     update: (i64, i64),
     /// What its sensor shows; it has none without.
     sensor: Option<&'static str>,
+    /// Requests to this path are heard and not answered.
+    deaf_to: Option<&'static str>,
     /// The package URI it was given last.
     uri: String,
     /// Where the device sends from.
@@ -56,6 +58,7 @@ impl Pair {
             version: "1.0.0",
             update: (0, 0),
             sensor: None,
+            deaf_to: None,
             uri: String::new(),
             from: DEVICE,
             commits: true,
@@ -76,6 +79,8 @@ impl Pair {
             }
             while let Some(event) = self.device.poll_event() {
                 match event {
+                    CoapEvent::Request { request, .. }
+                        if self.deaf_to == Some(request.path_string().as_str()) => {}
                     CoapEvent::Request { exchange, request, .. } => {
                         let response = self.answer(&request);
                         self.device.respond(exchange, response, self.now.since_origin());

@@ -41,6 +41,8 @@ pub struct FirmwareUpdate {
     reads_open: u32,
     /// Installations ordered that the device showed not to have begun.
     ineffective: u32,
+    /// Whether it was said of the last order to install that it left.
+    claimed: bool,
     /// When the order to install was last given.
     told_at: Option<Time>,
     look_at: Option<Time>,
@@ -102,6 +104,7 @@ impl FirmwareUpdate {
             overtaken: false,
             reads_open: 0,
             ineffective: 0,
+            claimed: false,
             told_at: None,
             look_at: None,
             outputs: VecDeque::new(),
@@ -121,6 +124,14 @@ impl FirmwareUpdate {
     pub(crate) fn start(&mut self, _now: Time) {
         self.stage = Stage::Inspecting;
         self.look();
+    }
+
+    /// From the moment the order leaves the device may be installing, whatever becomes of the
+    /// answer: a loss from now on is no passing fault.
+    pub(crate) fn handle_sent(&mut self, ask: &Ask, now: Time) {
+        if self.stage == Stage::Installing && matches!(ask, Ask::Execute(..)) {
+            self.claim(now);
+        }
     }
 
     pub(crate) fn handle_answer(&mut self, ask: &Ask, answer: &Answer, now: Time) {
@@ -203,6 +214,7 @@ impl FirmwareUpdate {
             Step::Transfer => self.send_transfer(now),
             Step::Install => {
                 self.stage = Stage::Installing;
+                self.claimed = false;
                 self.told_at = Some(now);
                 self.look_at = Some(now + self.pace.install);
                 self.outputs.push_back(Output::Ask(Ask::Execute(firmware::UPDATE, String::new())));
@@ -370,6 +382,7 @@ impl FirmwareUpdate {
             }
             State::Downloaded | State::Downloading => self.reset(),
             State::Idle if told_to_install && self.seen.failure().is_some() => {
+                self.put(Progress::Claimed);
                 self.fail_by_result(FaultKind::UpdateFailed);
             }
             // I2: an intent to install is durable and nothing is left to install, so it may have
@@ -494,7 +507,9 @@ impl FirmwareUpdate {
 
     fn claim(&mut self, now: Time) {
         self.stage = Stage::Installing;
-        self.put(Progress::Claimed);
+        if !std::mem::replace(&mut self.claimed, true) {
+            self.put(Progress::Claimed);
+        }
         self.look_at = Some(now + self.pace.install);
     }
 

@@ -62,6 +62,13 @@ impl Procedure {
         }
     }
 
+    /// An ask has left for the device. Those that cannot leave are answered without it.
+    pub fn handle_sent(&mut self, ask: &Ask, now: Time) {
+        if let Self::Firmware(update) = self {
+            update.handle_sent(ask, now);
+        }
+    }
+
     /// Takes the answer to an ask.
     pub fn handle_answer(&mut self, ask: &Ask, answer: &Answer, now: Time) {
         match self {

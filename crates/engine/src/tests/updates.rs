@@ -108,3 +108,19 @@ fn guarded_values_are_read_at_the_end_of_the_soak_time() {
         assert_eq!(pair.state().as_str(), "failed", "soak of {soak_s} s");
     }
 }
+
+/// The order was heard and its answer lost: a failed installation is an error, no stall.
+#[test]
+fn a_failed_installation_whose_answer_was_lost_is_an_error() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    pair.start("");
+    pair.update = (2, 0);
+    pair.deaf_to = Some("/5/0/2");
+    pair.advance(Duration::from_secs(10));
+    assert_eq!(pair.state(), AttemptState::Claimed, "said when it left");
+    pair.deaf_to = None;
+    pair.boots("1.0.0", 8);
+    let AttemptState::Failed { fault } = pair.state() else { panic!("{:?}", pair.state()) };
+    assert_eq!(fault.kind, FaultKind::UpdateFailed);
+}
