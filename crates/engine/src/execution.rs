@@ -198,6 +198,13 @@ impl Engine {
                     let purpose = Purpose::Procedure { operation, attempt };
                     self.ask(Pending { device, ask, purpose });
                 }
+                // I5: nothing new begins for an operation that has ended, and nothing that was
+                // transferred is installed for it.
+                Wanted::Intend(_) if self.has_ended(operation) => {
+                    self.loops.withdraw(operation, device, attempt, now);
+                    self.must_activate = true;
+                    break;
+                }
                 Wanted::Intend(step) => {
                     let intent = Intent { operation, device, attempt, release, step, at: now };
                     let key = (operation, device, release);
@@ -212,6 +219,10 @@ impl Engine {
             }
         }
         self.schedule(device);
+    }
+
+    fn has_ended(&self, operation: OperationId) -> bool {
+        self.loops.operation(operation).is_none_or(|known| known.state.is_final())
     }
 
     /// An intent was just recorded, so its effect always waits for at least that batch.

@@ -238,7 +238,7 @@ pub enum AttemptState {
         /// What happened.
         fault: Fault,
     },
-    /// Taken back before anything was sent.
+    /// Taken back before it was told to install.
     Cancelled,
 }
 
@@ -493,7 +493,7 @@ pub struct Counts {
     pub in_flight: u64,
     /// Targets not granted yet: eligible, waiting or to be retried.
     pub waiting: u64,
-    /// Targets taken back by an abort before anything was sent.
+    /// Targets taken back by an abort before they were told to install.
     pub cancelled: u64,
     /// Of `waiting`, how many could be granted now.
     pub eligible: u64,

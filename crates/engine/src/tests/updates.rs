@@ -109,6 +109,44 @@ fn guarded_values_are_read_at_the_end_of_the_soak_time() {
     }
 }
 
+/// I5: a device that is only transferring when its operation ends is never told to install.
+#[test]
+fn an_abort_stops_a_device_that_transfers() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    pair.start("");
+    assert_eq!(pair.update.0, 1, "it transfers");
+    pair.engine.abort(OPERATION, "me", "bad", pair.now).unwrap();
+    pair.settle();
+    assert_eq!(pair.state(), AttemptState::Cancelled);
+    for _ in 0..20 {
+        pair.downloaded();
+    }
+    assert_eq!(pair.first("POST /5/0/2"), usize::MAX, "{:?}", pair.seen);
+    let counts = pair.engine.loops().counts(OPERATION).unwrap();
+    assert_eq!((counts.cancelled, counts.targets()), (1, 1));
+}
+
+/// I5: an attempt that may have been told to install before a crash is not told again for an
+/// operation that ended since.
+#[test]
+fn an_ended_operation_tells_nobody_again() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    pair.start("");
+    pair.downloaded();
+    assert_eq!(pair.state(), AttemptState::Claimed);
+    pair.engine.abort(OPERATION, "me", "bad", pair.now).unwrap();
+    pair.seen.clear();
+    // The order got lost: the image still waits.
+    pair.update = (2, 0);
+    for _ in 0..8 {
+        pair.advance(Duration::from_secs(5));
+    }
+    assert_eq!(pair.first("POST /5/0/2"), usize::MAX, "{:?}", pair.seen);
+    assert_eq!(pair.state(), AttemptState::Cancelled);
+}
+
 /// The order was heard and its answer lost: a failed installation is an error, no stall.
 #[test]
 fn a_failed_installation_whose_answer_was_lost_is_an_error() {

@@ -100,12 +100,13 @@ impl Run {
         if assignment.state.is_settled() {
             self.watches.remove(&device);
         } else if moved {
-            let fresh = Watch { heard: now, bytes: 0, probed: None, due: None };
+            let fresh = Watch { heard: now, bytes: 0, probed: None, told: false, due: None };
             let watch = self.watches.entry(device).or_insert(fresh);
             watch.heard = now;
             watch.probed = None;
             if assignment.state == AttemptState::Granted {
                 watch.bytes = 0;
+                watch.told = false;
             }
         }
     }
@@ -215,11 +216,11 @@ impl Loops {
         self.tell(Event::OperationMoved { operation, state });
     }
 
-    /// Ends an operation for good (I5). What was granted and not sent is taken back at once;
-    /// what was sent may complete and is recorded.
+    /// Ends an operation for good (I5). Whoever was not told to install yet is taken back at
+    /// once; what was told may complete and is recorded.
     pub(super) fn end(&mut self, operation: OperationId, state: OperationState, now: Time) {
         self.enter(operation, state);
-        self.cancel_granted(operation, now);
+        self.take_back(operation, now);
         let Some(run) = self.runs.get_mut(&operation) else { return };
         let counts = Counts { eligible: 0, ..run.counts() };
         run.operation.counts_at_end = Some(counts);
@@ -233,24 +234,60 @@ impl Loops {
         self.refresh_standards();
     }
 
-    fn cancel_granted(&mut self, operation: OperationId, now: Time) {
+    fn take_back(&mut self, operation: OperationId, now: Time) {
         let Some(run) = self.runs.get(&operation) else { return };
-        let granted: Vec<Assignment> = run
+        let stopped: Vec<Assignment> = run
             .watches
             .keys()
             .filter_map(|device| run.assignments.get(device))
-            .filter(|assignment| assignment.state == AttemptState::Granted)
+            .filter(|assignment| self.can_be_stopped(run, assignment))
             .cloned()
             .collect();
-        for mut assignment in granted {
-            let (device, attempt) = (assignment.device, assignment.attempt);
-            let dispatched = self.runs.get(&operation).is_some_and(|run| !run.is_queued(device));
-            assignment.state = AttemptState::Cancelled;
-            assignment.since = now;
-            self.put(assignment, now);
-            if dispatched {
-                self.outputs.push_back(Output::Recall { operation, device, attempt });
+        for assignment in stopped {
+            self.cancel(assignment, now);
+        }
+    }
+
+    /// Whether nothing that an attempt was told can change its device any more without another
+    /// order. The values of a configuration act as they are written, an image only when the
+    /// device is told to install it.
+    fn can_be_stopped(&self, run: &Run, assignment: &Assignment) -> bool {
+        let told = run.watches.get(&assignment.device).is_some_and(|watch| watch.told);
+        match assignment.state {
+            AttemptState::Granted => true,
+            AttemptState::Sent | AttemptState::Accepted | AttemptState::Transferred => {
+                let hop = assignment.path.first().and_then(|hop| self.releases.get(hop));
+                !told && hop.is_some_and(|hop| hop.release.manifest.is_firmware())
             }
+            _ => false,
+        }
+    }
+
+    /// A driver was about to begin something new for an operation that has ended: the attempt
+    /// goes no further (I5). Changes nothing otherwise.
+    pub fn withdraw(&mut self, operation: OperationId, device: DeviceId, attempt: u32, now: Time) {
+        let Some(run) = self.runs.get(&operation) else { return };
+        let Some(assignment) = run.assignments.get(&device) else { return };
+        let current = assignment.attempt == attempt && assignment.state.is_in_flight();
+        if current && run.operation.state.is_final() {
+            self.cancel(assignment.clone(), now);
+        }
+    }
+
+    /// Takes an attempt back.
+    fn cancel(&mut self, mut assignment: Assignment, now: Time) {
+        let Assignment { operation, device, attempt, .. } = assignment;
+        let dispatched = self.runs.get(&operation).is_some_and(|run| !run.is_queued(device));
+        if assignment.state != AttemptState::Granted
+            && let Some(hop) = assignment.path.first().copied()
+        {
+            self.record_outcome(&assignment, hop, AttemptState::Cancelled, None, now);
+        }
+        assignment.state = AttemptState::Cancelled;
+        assignment.since = now;
+        self.put(assignment, now);
+        if dispatched {
+            self.outputs.push_back(Output::Recall { operation, device, attempt });
         }
     }
 

@@ -84,6 +84,8 @@ struct Watch {
     heard: Time,
     bytes: u64,
     probed: Option<Time>,
+    // An intent to install was durable before the restart: it may be installing.
+    told: bool,
     due: Option<Time>,
 }
 

@@ -130,8 +130,8 @@ impl Loops {
         Ok(())
     }
 
-    /// Stops an operation for good (I5): what was granted and not sent is taken back at once,
-    /// what was sent may complete.
+    /// Stops an operation for good (I5): whoever was not told to install yet is taken back at
+    /// once, also from the middle of a transfer; what was told may complete.
     ///
     /// # Errors
     /// [`OrderError`] when it does not exist or has ended.

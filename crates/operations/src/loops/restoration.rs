@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{AttemptState, DeviceId, Fleet, OperationId, ReleaseId, Snapshot, Time};
+use model::{AttemptState, DeviceId, Fleet, OperationId, ReleaseId, Snapshot, Step, Time};
 
 use super::{Loops, Run};
 use crate::Config;
@@ -55,6 +55,16 @@ impl Loops {
             .iter()
             .map(|intent| (intent.operation, intent.device, intent.attempt, intent.release))
             .collect();
+        for intent in snapshot.intents.iter().filter(|intent| intent.step == Step::Install) {
+            let Some(run) = self.runs.get_mut(&intent.operation) else { continue };
+            let known = run.assignments.get(&intent.device);
+            let told = known.is_some_and(|known| {
+                known.attempt == intent.attempt && known.path.first() == Some(&intent.release)
+            });
+            if let Some(watch) = run.watches.get_mut(&intent.device) {
+                watch.told |= told;
+            }
+        }
         let in_flight: Vec<(DeviceId, OperationId)> =
             self.busy.iter().map(|(device, operation)| (*device, *operation)).collect();
         for (device, operation) in in_flight {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    AttemptState, DeviceId, Eligibility, Fault, FaultKind, Fleet, Manifest, OperationId,
+    AttemptState, DeviceId, Eligibility, Fault, FaultKind, Fleet, Intent, Manifest, OperationId,
     OperationState, Origin, Outcome, Policy, Presence, Progress, Rate, Record, ReleaseId, Rule,
-    Scope, Span, Stage, Strategy, Time, Verdict, Version,
+    Scope, Span, Stage, Step, Strategy, Time, Verdict, Version,
 };
 
 use super::world::{Nature, World};
@@ -172,20 +172,28 @@ fn records_come_before_the_effects_that_rest_on_them() {
 }
 
 #[test]
-fn an_abort_takes_back_what_was_not_sent() {
+fn an_abort_takes_back_whoever_was_not_told_to_install() {
     let mut bench = Bench::new(fleet(8, "1.0.0"));
     let policy = Policy { first_speed: 8, speed_max: Rate::WHOLE, ..policy() };
     let id = bench.publish(firmware("sensor", "2.0.0", ""), policy);
     let orders = bench.dispatches();
     assert_eq!(orders.len(), 8);
-    bench.report(&orders[0], Progress::Sent);
+    for order in &orders[..4] {
+        bench.report(order, Progress::Sent);
+    }
+    bench.report(&orders[1], Progress::Accepted);
+    bench.report(&orders[2], Progress::Transferred);
+    bench.report(&orders[0], Progress::Claimed);
     bench.loops.abort(id, "me", "looks bad", bench.now).unwrap();
     let outputs = bench.turn();
     let recalled = outputs.iter().filter(|o| matches!(o, Output::Recall { .. })).count();
     assert_eq!(recalled, 7);
     let counts = bench.loops.counts(id).unwrap();
     assert_eq!((counts.cancelled, counts.in_flight), (7, 1));
-    // Late words about what was taken back change nothing; what was sent may complete.
+    let stopped = outcomes(&outputs);
+    assert_eq!(stopped.len(), 3, "what something was sent to has an outcome");
+    assert!(stopped.iter().all(|outcome| outcome.state == AttemptState::Cancelled));
+    // Late words about what was taken back change nothing; what was told may complete.
     bench.report(&orders[1], Progress::Claimed);
     bench.succeed(&orders[0], "2.0.0");
     let counts = bench.loops.counts(id).unwrap();
@@ -616,4 +624,39 @@ fn a_soaking_device_is_looked_at_after_a_restart() {
     let mut after = Loops::restore(config(), &snapshot, &world.fleet, world.now);
     let outputs: Vec<Output> = std::iter::from_fn(|| after.poll_output()).collect();
     assert!(dispatched(outputs)[0].resume);
+}
+
+/// After a crash the intent is all that tells whether a device may be installing.
+#[test]
+fn an_abort_after_a_restart_leaves_who_may_be_installing() {
+    for (step, expected) in [(Step::Transfer, "cancelled"), (Step::Install, "transferred")] {
+        let mut world = World::new(1, config(), fleet(1, "1.0.0"), &[Nature::Good]);
+        let release = firmware("sensor", "2.0.0", "");
+        world.loops.publish(release, "test", Some(policy()), &world.fleet, 1, world.now).unwrap();
+        world.turn(false);
+        let state = |loops: &Loops| {
+            let known = loops.assignment(OperationId(1), DeviceId(1)).unwrap();
+            known.state.as_str()
+        };
+        while state(&world.loops) != "transferred" {
+            assert!(world.step(false));
+        }
+        let known = world.loops.assignment(OperationId(1), DeviceId(1)).unwrap();
+        let intent = Intent {
+            operation: known.operation,
+            device: known.device,
+            attempt: known.attempt,
+            release: known.path[0],
+            step,
+            at: world.now,
+        };
+        let mut snapshot = world.durable.snapshot();
+        snapshot.intents.push(intent);
+        let mut after = Loops::restore(config(), &snapshot, &world.fleet, world.now);
+        after.abort(OperationId(1), "me", "", world.now).unwrap();
+        assert_eq!(state(&after), expected);
+        // Its driver finds the image still waiting: it is not told again.
+        after.withdraw(OperationId(1), DeviceId(1), 1, world.now);
+        assert_eq!(state(&after), "cancelled");
+    }
 }

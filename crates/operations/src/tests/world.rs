@@ -303,7 +303,6 @@ impl World {
             return;
         }
         self.say(dispatch, 2_000, Progress::Transferred);
-        self.say(dispatch, 2_500, Progress::Claimed);
         let Dispatch { operation, attempt, .. } = *dispatch;
         let version = goal.clone();
         self.at(2_400, Happening::Install { operation, device, attempt, version });
@@ -403,7 +402,10 @@ impl World {
         // A device that is gone says nothing.
         let online = self.fleet.device(device).is_some_and(|d| d.presence == Presence::Online);
         let speaks = online && self.truths[&device].alive;
-        let own = matches!(progress, Progress::Sent | Progress::Failed(_) | Progress::ProbeFailed);
+        let own = matches!(
+            progress,
+            Progress::Sent | Progress::Claimed | Progress::Failed(_) | Progress::ProbeFailed
+        );
         if !speaks && !own {
             return;
         }
@@ -477,6 +479,15 @@ impl World {
         let online = self.fleet.device(device).is_some_and(|d| d.presence == Presence::Online);
         let flashing = self.is_flashing(device);
         if granted && online && !flashing && self.truths[&device].version != version {
+            if self.loops.operation(operation).unwrap().state.is_final() {
+                return self.loops.withdraw(operation, device, attempt, self.now);
+            }
+            let release = self.loops.assignment(operation, device).unwrap().path[0];
+            let step = Step::Install;
+            let intent = Intent { operation, device, attempt, release, step, at: self.now };
+            self.durable.apply(Record::Intent(intent));
+            // Said as the order leaves, whatever is heard of the device.
+            self.hear(operation, device, attempt, Progress::Claimed);
             self.at(5_500, Happening::Flash { operation, device, version });
         }
     }
