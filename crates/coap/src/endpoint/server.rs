@@ -282,6 +282,10 @@ impl Endpoint {
             }
             self.begin_upload(address, name, now);
         }
+        if block.more && self.is_copy_of_last(address, name, block, payload) {
+            // Its acknowledgement was lost for longer than messages are remembered.
+            return Assembly::Continue(self.continue_after(block));
+        }
         let known = self.peers.find(address).and_then(|peer| {
             let held = peer.upload_bytes();
             let upload = peer.uploads.iter().find(|upload| name.is_of(upload))?;
@@ -320,6 +324,21 @@ impl Endpoint {
     fn is_copy_of_first(&mut self, address: SocketAddr, name: &Transfer<'_>) -> bool {
         self.peers.find(address).is_some_and(|peer| {
             peer.uploads.iter().any(|upload| name.is_of(upload) && upload.first == name.message)
+        })
+    }
+
+    /// Tells whether a block is the one that a transfer under way took last.
+    fn is_copy_of_last(
+        &mut self,
+        address: SocketAddr,
+        name: &Transfer<'_>,
+        block: BlockValue,
+        payload: &[u8],
+    ) -> bool {
+        self.peers.find(address).is_some_and(|peer| {
+            peer.uploads.iter().any(|upload| {
+                name.is_of(upload) && upload.body.get(block.offset()..) == Some(payload)
+            })
         })
     }
 
