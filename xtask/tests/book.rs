@@ -9,6 +9,7 @@ type Names = BTreeSet<String>;
 
 const MANIFEST: &str = "crates/model/src/manifest.rs";
 const POLICY: &str = "crates/model/src/policy.rs";
+const PEER: &str = "crates/model/src/policy/peer.rs";
 const SETTINGS: &str = "crates/server/src/settings.rs";
 const SLOWDOWN: &str = "crates/server/src/slowdown.rs";
 
@@ -30,7 +31,7 @@ const MANIFEST_TABLES: [Table<'_>; 12] = [
     (MANIFEST, "Expectation", "guard.expect."),
 ];
 
-const POLICY_TABLES: [Table<'_>; 8] = [
+const POLICY_TABLES: [Table<'_>; 23] = [
     (POLICY, "Policy", ""),
     (POLICY, "Rule", "rule."),
     (POLICY, "Stage", "rule.stages."),
@@ -39,6 +40,21 @@ const POLICY_TABLES: [Table<'_>; 8] = [
     (POLICY, "PerPhase", "tolerated_warnings."),
     (POLICY, "Strategy", "strategy."),
     (POLICY, "Retry", "retry."),
+    (PEER, "AwsJobs", "rule."),
+    (PEER, "AwsGrowth", "rule.growth."),
+    (PEER, "AwsAbort", "rule.abort."),
+    (PEER, "HawkBit", "rule."),
+    (PEER, "HawkBitGroup", "rule.groups."),
+    (PEER, "Mender", "rule."),
+    (PEER, "MenderPhase", "rule.phases."),
+    (PEER, "Edgehog", "rule."),
+    (PEER, "NervesHub", "rule."),
+    (PEER, "NervesHubStep", "rule.steps."),
+    (PEER, "Nebraska", "rule."),
+    (PEER, "OfficeHours", "rule.office_hours."),
+    (PEER, "NodeWright", "rule."),
+    (PEER, "BatchGrowth", "rule.growth."),
+    (PEER, "CheckedSteps", "rule."),
 ];
 
 const SETTINGS_TABLES: [Table<'_>; 3] = [

@@ -350,7 +350,8 @@ impl From<&model::Decision> for DecisionView {
     fn from(decision: &model::Decision) -> Self {
         let (phase, speed_after) = match decision.verdict {
             model::Verdict::Start { speed } => (Some(Phase::Test), Some(speed)),
-            model::Verdict::Continue { phase, speed, .. } => (Some(phase.into()), Some(speed)),
+            model::Verdict::Continue { phase, speed, .. }
+            | model::Verdict::Allow { phase, speed, .. } => (Some(phase.into()), Some(speed)),
             _ => (None, None),
         };
         Self {

@@ -78,6 +78,7 @@ fn a_decision_shows_its_inputs_and_both_speeds() {
         window: Some(rates),
         artifact_fault: false,
         policy: model::Policy::default(),
+        standing: None,
     };
     let decision = model::Decision {
         operation: model::OperationId(1),

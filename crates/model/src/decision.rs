@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, OperationId, Phase, Policy, Rate, Time};
+use crate::{Counts, FailedShare, OperationId, Phase, Policy, Rate, Standing, Time};
 
 /// What was measured over a window of elements (paper A §III-C, Aggregation). The denominator
 /// is the devices attempted, never the devices heard (I8).
@@ -60,6 +60,9 @@ pub struct Inputs {
     pub artifact_fault: bool,
     /// The policy in force.
     pub policy: Policy,
+    /// What rules of other systems look at beside; none for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Box<Standing>>,
 }
 
 /// One stored decision.
@@ -99,7 +102,23 @@ pub enum Verdict {
         /// Net favourable iterations after the decision.
         favourable: i32,
     },
-    /// No new element before a time; used by fixed plans.
+    /// Devices are granted as they turn up and as others are done, within these limits; used by
+    /// the rules of other systems.
+    Allow {
+        /// Phase from now on.
+        phase: Phase,
+        /// Most devices in flight at the same time.
+        speed: u32,
+        /// Most devices in flight and settled for good in all; none for no limit.
+        devices_max: Option<u64>,
+        /// When the rule is asked again at the latest.
+        look_at: Option<Time>,
+        /// The stage that is open: group, phase or step, from 1.
+        stage: u32,
+        /// Failed checks so far.
+        strikes: u32,
+    },
+    /// No device is granted before a time; used by rules that keep hours.
     Hold {
         /// That time.
         until: Time,
@@ -108,7 +127,7 @@ pub enum Verdict {
     Abort,
     /// The operation is done.
     Finish,
-    /// An operator stopped it for a while.
+    /// An operator or a rule stopped it for a while.
     Pause,
     /// An operator lets it go on.
     Resume,
@@ -121,6 +140,7 @@ impl Verdict {
         match self {
             Self::Start { .. } => "start",
             Self::Continue { .. } => "continue",
+            Self::Allow { .. } => "allow",
             Self::Hold { .. } => "hold",
             Self::Abort => "abort",
             Self::Finish => "finish",
@@ -254,6 +274,88 @@ pub enum Reason {
         /// Stage, from 1.
         stage: u64,
     },
+    /// A rate per minute says so.
+    #[serde(rename = "peer.rate")]
+    PeerRate {
+        /// Devices a minute.
+        per_minute: u64,
+    },
+    /// The next group, phase or step begins.
+    #[serde(rename = "peer.stage")]
+    PeerStage {
+        /// Which, from 1.
+        stage: u32,
+        /// Of how many.
+        of: u32,
+    },
+    /// All groups, phases or steps are through: the rest follows.
+    #[serde(rename = "peer.rest")]
+    PeerRest,
+    /// A fixed number of devices at a time.
+    #[serde(rename = "peer.slots")]
+    PeerSlots {
+        /// That number.
+        slots: u32,
+    },
+    /// A new period begins.
+    #[serde(rename = "peer.period")]
+    PeerPeriod {
+        /// Devices in it.
+        devices: u32,
+    },
+    /// The hours in which devices may be changed are over.
+    #[serde(rename = "peer.hours")]
+    PeerHours,
+    /// A check failed, and more may fail before the operation is aborted.
+    #[serde(rename = "peer.check_failed")]
+    PeerCheckFailed {
+        /// Failed checks so far.
+        failed_checks: u32,
+        /// Failed checks that abort.
+        failed_checks_max: u32,
+    },
+    /// No device was judged since the last check, which is therefore made again.
+    #[serde(rename = "peer.check_empty")]
+    PeerCheckEmpty,
+    /// A batch had enough successes, or the safety limit is passed.
+    #[serde(rename = "peer.batch_succeeded")]
+    PeerBatchSucceeded,
+    /// A batch had too few successes.
+    #[serde(rename = "peer.batch_failed")]
+    PeerBatchFailed {
+        /// Devices that succeeded.
+        succeeded: u64,
+        /// Devices in the batch.
+        of: u64,
+    },
+    /// Too many batches in a row failed.
+    #[serde(rename = "peer.batches_failed")]
+    PeerBatchesFailed {
+        /// How many.
+        batches: u32,
+    },
+    /// Failures have reached or passed a share that the rule sets.
+    #[serde(rename = "peer.failures_share")]
+    PeerFailuresShare {
+        /// Which failures, of which group if the rule has groups.
+        what: String,
+        /// Devices, and the limit.
+        share: FailedShare,
+    },
+    /// More devices failed than the rule tolerates in the step.
+    #[serde(rename = "peer.failures")]
+    PeerFailures {
+        /// Devices.
+        failed: u64,
+        /// Tolerated.
+        tolerated: u64,
+    },
+    /// A group or a step must be let begin by an operator.
+    #[serde(rename = "peer.approval")]
+    PeerApproval {
+        /// Which, from 1.
+        stage: u32,
+    },
     /// Every target is settled.
     #[serde(rename = "finish.complete")]
     Complete,
@@ -290,6 +392,20 @@ impl Reason {
             Self::WarningsAboveTolerance { .. } => "speed.warnings",
             Self::NoEvidence => "speed.no_evidence",
             Self::Plan { .. } => "speed.plan",
+            Self::PeerRate { .. } => "peer.rate",
+            Self::PeerStage { .. } => "peer.stage",
+            Self::PeerRest => "peer.rest",
+            Self::PeerSlots { .. } => "peer.slots",
+            Self::PeerPeriod { .. } => "peer.period",
+            Self::PeerHours => "peer.hours",
+            Self::PeerCheckFailed { .. } => "peer.check_failed",
+            Self::PeerCheckEmpty => "peer.check_empty",
+            Self::PeerBatchSucceeded => "peer.batch_succeeded",
+            Self::PeerBatchFailed { .. } => "peer.batch_failed",
+            Self::PeerBatchesFailed { .. } => "peer.batches_failed",
+            Self::PeerFailuresShare { .. } => "peer.failures_share",
+            Self::PeerFailures { .. } => "peer.failures",
+            Self::PeerApproval { .. } => "peer.approval",
             Self::Complete => "finish.complete",
             Self::LingerOver { .. } => "finish.linger_over",
             Self::Operator { .. } => "operator",
@@ -339,13 +455,47 @@ impl fmt::Display for Reason {
                 f.write_str("the last element brought no device that could be judged")
             }
             Self::Plan { stage } => write!(f, "stage {stage} of the fixed plan"),
-            Self::Complete => f.write_str("every target is settled"),
+            _ => self.fmt_peer(f),
+        }
+    }
+}
+impl Reason {
+    /// The reasons of other systems' rules, of endings and of operators.
+    fn fmt_peer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerRate { per_minute } => write!(f, "{per_minute} device(s) a minute"),
+            Self::PeerStage { stage, of } => write!(f, "stage {stage} of {of} begins"),
+            Self::PeerRest => f.write_str("all stages are through, the rest follows"),
+            Self::PeerSlots { slots } => write!(f, "{slots} device(s) at a time"),
+            Self::PeerPeriod { devices } => {
+                write!(f, "a period of {devices} device(s) begins")
+            }
+            Self::PeerHours => f.write_str("outside the hours in which devices may be changed"),
+            Self::PeerCheckFailed { failed_checks, failed_checks_max } => {
+                write!(f, "check failed, {failed_checks} of {failed_checks_max} so far")
+            }
+            Self::PeerCheckEmpty => f.write_str("no device was judged since the last check"),
+            Self::PeerBatchSucceeded => f.write_str("the batch had enough successes"),
+            Self::PeerBatchFailed { succeeded, of } => {
+                write!(f, "only {succeeded} of {of} device(s) of the batch succeeded")
+            }
+            Self::PeerBatchesFailed { batches } => write!(f, "{batches} batch(es) in a row failed"),
+            Self::PeerFailuresShare { what, share } => write!(
+                f,
+                "{what}: {} of {} device(s), against a limit of {}",
+                share.failed, share.of, share.limit
+            ),
+            Self::PeerFailures { failed, tolerated } => {
+                write!(f, "{failed} device(s) failed in the step, {tolerated} are tolerated")
+            }
+            Self::PeerApproval { stage } => write!(f, "an operator must let stage {stage} begin"),
             Self::LingerOver { waiting } => write!(
                 f,
                 "only {waiting} waiting device(s) are left; they follow when they turn up"
             ),
             Self::Operator { by, words } if words.is_empty() => write!(f, "ordered by {by}"),
             Self::Operator { by, words } => write!(f, "ordered by {by}: {words}"),
+            _ => f.write_str("every target is settled"),
         }
     }
 }
@@ -363,6 +513,12 @@ impl fmt::Display for Decision {
                 write!(f, "Slow down from {last} to {speed}: {}", self.reason)
             }
             Verdict::Continue { speed, .. } => write!(f, "Keep at {speed}: {}", self.reason),
+            Verdict::Allow { speed, devices_max: Some(all), .. } => {
+                write!(f, "Allow {all} device(s) in all, {speed} at a time: {}", self.reason)
+            }
+            Verdict::Allow { speed, .. } => {
+                write!(f, "Allow {speed} device(s) at a time: {}", self.reason)
+            }
             Verdict::Hold { until } => write!(f, "Hold until {until}: {}", self.reason),
             Verdict::Abort => write!(f, "Abort: {}", self.reason),
             Verdict::Finish => write!(f, "Finish: {}", self.reason),

@@ -7,6 +7,7 @@
 //! Start from [`Operation`] and [`Device`]; [`Record`] is what becomes durable, [`Decision`] what
 //! is explained.
 
+mod course;
 mod criticality;
 mod decision;
 mod device;
@@ -20,6 +21,7 @@ mod record;
 mod time;
 mod version;
 
+pub use course::{Course, CourseStage, FailedShare, Standing, Tally};
 pub use criticality::Criticality;
 pub use decision::{Decision, Inputs, Measure, Reason, ReportedRates, Variation, Verdict};
 pub use device::{Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
@@ -35,7 +37,11 @@ pub use operation::{
     FirmwareChange, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase, Progress,
     Release, Scope, Step,
 };
-pub use policy::{PerPhase, Phases, Policy, Retry, Rule, Stage, Strategy};
+pub use policy::{
+    AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps, Edgehog,
+    HawkBit, HawkBitGroup, ImportError, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep,
+    NodeWright, OfficeHours, PerPhase, Phases, Policy, Retry, Rule, Stage, Strategy,
+};
 pub use rate::{BadRate, Rate};
 pub use record::{Record, Registration, Snapshot};
 pub use time::{BadSpan, Span, Time};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DeviceId, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates, Scalar, Time, Version,
+    Course, DeviceId, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates, Scalar, Time,
+    Version,
 };
 
 /// A published manifest. Immutable.
@@ -55,6 +56,9 @@ pub struct Operation {
     pub element: Option<u64>,
     /// The next element starts no earlier; used by fixed plans.
     pub not_before: Option<Time>,
+    /// Where it stands under a rule of another system; none before its start and for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Box<Course>>,
     /// When a device last moved; the linger time counts from here.
     pub last_progress: Time,
     /// Set when it ended.
@@ -194,6 +198,9 @@ pub struct Assignment {
     pub warnings: u32,
     /// When the state was entered.
     pub since: Time,
+    /// When the first order of this try was sent; none before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Time>,
 }
 
 impl Assignment {

@@ -1,7 +1,17 @@
 //! How an operation is regulated: what the operator wants, apart from what the release is.
 
+mod import;
+mod peer;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::import::ImportError;
+use self::peer::Checked;
+pub use self::peer::{
+    AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps, Edgehog,
+    HawkBit, HawkBitGroup, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep, NodeWright,
+    OfficeHours,
+};
 use crate::{Phase, Rate, Span};
 
 /// The regulation policy of an operation. Every field has a safe default.
@@ -40,6 +50,9 @@ pub struct Policy {
     pub linger: Span,
     /// Devices of this operation changed at the same time, over all elements.
     pub parallel_max: u32,
+    /// Longest time from the first order of a try to its proof; none for no limit beside those
+    /// of the transfer and of the manifest's confirmation.
+    pub attempt_limit: Option<Span>,
 }
 
 impl Default for Policy {
@@ -68,6 +81,7 @@ impl Default for Policy {
             must_reach_all: false,
             linger: Span::secs(24 * 3_600),
             parallel_max: 10_000,
+            attempt_limit: None,
         }
     }
 }
@@ -111,7 +125,13 @@ impl Policy {
                 "`rule.stages` needs at least one stage, each with a share above 0 %".to_owned()
             );
         }
-        Ok(self)
+        if self.attempt_limit.is_some_and(|limit| limit.0.is_zero()) {
+            return Err("`attempt_limit` is 0; leave it out for no limit".to_owned());
+        }
+        match self.rule.peer().and_then(Checked::problem) {
+            Some(problem) => Err(problem),
+            None => Ok(self),
+        }
     }
 }
 
@@ -127,6 +147,66 @@ pub enum Rule {
         /// Shares of the targets with the time before the next; the last one repeats.
         stages: Vec<Stage>,
     },
+    /// AWS IoT Jobs: a rate per minute and criteria that abort.
+    AwsJobs(AwsJobs),
+    /// Eclipse hawkBit: groups, each started by the success of the one before.
+    #[serde(rename = "hawkbit")]
+    HawkBit(HawkBit),
+    /// Mender: phases by the clock.
+    Mender(Mender),
+    /// Edgehog: a number of devices at a time until too many of all failed.
+    Edgehog(Edgehog),
+    /// `NervesHub`: a number of devices at a time, in steps.
+    NervesHub(NervesHub),
+    /// Nebraska: a number of devices in a period.
+    Nebraska(Nebraska),
+    /// `NodeWright`: batches that grow and shrink.
+    #[serde(rename = "nodewright")]
+    NodeWright(NodeWright),
+    /// Flagger's canary analysis: a share that grows after each good check.
+    CheckedSteps(CheckedSteps),
+}
+
+impl Rule {
+    /// Whether it is the rule of another system.
+    #[must_use]
+    pub fn is_peer(&self) -> bool {
+        self.peer().is_some()
+    }
+
+    /// Whether it allows a number of devices and looks again when something happens or at a
+    /// time of its own ([`crate::Verdict::Allow`]), instead of deciding on one element after the
+    /// other.
+    #[must_use]
+    pub fn is_allowing(&self) -> bool {
+        self.is_peer() && !matches!(self, Self::NodeWright(_))
+    }
+
+    /// How many of the newest elements it looks at one by one.
+    #[must_use]
+    pub const fn batches_seen(&self) -> u32 {
+        match self {
+            Self::NodeWright(rule) => match rule.failed_batches_max {
+                Some(batches) => batches,
+                None => 1,
+            },
+            _ => 0,
+        }
+    }
+
+    fn peer(&self) -> Option<&dyn Checked> {
+        Some(match self {
+            Self::Threshold | Self::Plan { .. } => return None,
+            Self::AwsJobs(rule) => rule,
+            Self::HawkBit(rule) => rule,
+            Self::Mender(rule) => rule,
+            Self::Edgehog(rule) => rule,
+            Self::NervesHub(rule) => rule,
+            Self::Nebraska(rule) => rule,
+            Self::NodeWright(rule) => rule,
+            Self::CheckedSteps(rule) => rule,
+        })
+    }
 }
 
 /// One stage of a fixed plan.

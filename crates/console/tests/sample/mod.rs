@@ -92,6 +92,7 @@ fn decision(seq: u64, verdict: model::Verdict, reason: model::Reason, speed: u32
         window: Some(rates(1, 52_000)),
         artifact_fault: false,
         policy: model::Policy::default(),
+        standing: None,
     };
     let operator = matches!(reason, model::Reason::Operator { .. });
     DecisionView::from(&model::Decision {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Assignment, AttemptState, FaultClass, ReportedRates};
+use model::{Assignment, AttemptState, FaultClass, FaultKind, ReportedRates, Tally};
 
 use crate::message::Tracking;
 
@@ -16,47 +16,20 @@ pub(crate) struct Ledger {
     failed: u64,
     in_flight: u64,
     cancelled: u64,
-    artifact_faults: u64,
-}
-
-/// The devices of one element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Tally {
-    in_flight: u64,
-    succeeded: u64,
-    failed: u64,
     deferred: u64,
-    warned: u64,
+    rejected: u64,
+    timed_out: u64,
+    artifact_faults: u64,
+    // Elements joined to stages, by the first element of each.
+    stages: Vec<(u64, Tally)>,
 }
 
-impl Tally {
-    /// Devices whose fate says something about the change.
-    const fn judged(&self) -> u64 {
-        self.succeeded + self.failed
+/// Without a judged device there is no evidence, and nothing was attempted.
+fn rates(tally: &Tally, response_time_us: Option<u64>) -> ReportedRates {
+    if tally.judged() == 0 {
+        return ReportedRates::new(0, 0, 0, response_time_us);
     }
-
-    /// Devices tried, heard of or not (I8).
-    const fn attempted(&self) -> u64 {
-        self.judged() + self.deferred + self.in_flight
-    }
-
-    const fn joined(self, other: Self) -> Self {
-        Self {
-            in_flight: self.in_flight + other.in_flight,
-            succeeded: self.succeeded + other.succeeded,
-            failed: self.failed + other.failed,
-            deferred: self.deferred + other.deferred,
-            warned: self.warned + other.warned,
-        }
-    }
-
-    /// Without a judged device there is no evidence, and nothing was attempted.
-    fn rates(&self, response_time_us: Option<u64>) -> ReportedRates {
-        if self.judged() == 0 {
-            return ReportedRates::new(0, 0, 0, response_time_us);
-        }
-        ReportedRates::new(self.attempted(), self.failed, self.warned, response_time_us)
-    }
+    ReportedRates::new(tally.attempted(), tally.failed, tally.warned, response_time_us)
 }
 
 impl Ledger {
@@ -95,39 +68,86 @@ impl Ledger {
         self.cancelled
     }
 
+    /// Devices ever granted, those to be tried again included.
+    pub(crate) const fn granted(&self) -> u64 {
+        self.succeeded + self.failed + self.in_flight + self.cancelled + self.deferred
+    }
+
+    /// Failed, because they refused the order.
+    pub(crate) const fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    /// Failed, because they fell silent or broke off for good.
+    pub(crate) const fn timed_out(&self) -> u64 {
+        self.timed_out
+    }
+
+    /// Joins the elements from that one on to a stage of their own.
+    pub(crate) fn begin_stage(&mut self, first_element: u64) {
+        self.stages.push((first_element, Tally::default()));
+    }
+
+    /// What the stages came to, in their order.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = &Tally> {
+        self.stages.iter().map(|(_, tally)| tally)
+    }
+
+    /// What the newest elements came to, the newest last.
+    pub(crate) fn newest(&self, elements: u32) -> Vec<Tally> {
+        let mut newest: Vec<Tally> =
+            self.elements.values().rev().take(elements as usize).copied().collect();
+        newest.reverse();
+        newest
+    }
+
     fn count(&mut self, assignment: &Assignment, step: impl Fn(&mut u64)) {
-        let tally = self.elements.entry(assignment.element).or_default();
+        let total = match &assignment.state {
+            AttemptState::Succeeded => &mut self.succeeded,
+            AttemptState::Failed { .. } | AttemptState::Silent => &mut self.failed,
+            AttemptState::Deferred { .. } => &mut self.deferred,
+            AttemptState::Cancelled => &mut self.cancelled,
+            _ => &mut self.in_flight,
+        };
+        step(total);
         match &assignment.state {
-            AttemptState::Succeeded => {
-                step(&mut tally.succeeded);
-                step(&mut self.succeeded);
-            }
             AttemptState::Failed { fault } => {
-                step(&mut tally.failed);
-                step(&mut self.failed);
+                match fault.kind {
+                    FaultKind::Rejected => step(&mut self.rejected),
+                    FaultKind::NoAnswer | FaultKind::ConnectionLost => step(&mut self.timed_out),
+                    _ => {}
+                }
                 if fault.kind.class() == FaultClass::PermanentForArtifact {
                     step(&mut self.artifact_faults);
                 }
             }
-            AttemptState::Silent => {
-                step(&mut tally.failed);
-                step(&mut self.failed);
-            }
-            AttemptState::Deferred { .. } => step(&mut tally.deferred),
-            AttemptState::Cancelled => step(&mut self.cancelled),
-            _ => {
-                step(&mut tally.in_flight);
-                step(&mut self.in_flight);
-            }
+            AttemptState::Silent => step(&mut self.timed_out),
+            _ => {}
         }
-        if assignment.warnings > 0 && assignment.state != AttemptState::Cancelled {
-            step(&mut tally.warned);
+        let stage = self.stages.partition_point(|(first, _)| *first <= assignment.element);
+        if let Some((_, tally)) = stage.checked_sub(1).and_then(|at| self.stages.get_mut(at)) {
+            tell(tally, assignment, &step);
         }
+        let tally = self.elements.entry(assignment.element).or_default();
+        tell(tally, assignment, &step);
         // An element whose devices were all tried again elsewhere leaves no trace, here as in a
         // recount.
         if *tally == Tally::default() {
             self.elements.remove(&assignment.element);
         }
+    }
+}
+
+fn tell(tally: &mut Tally, assignment: &Assignment, step: impl Fn(&mut u64)) {
+    match &assignment.state {
+        AttemptState::Succeeded => step(&mut tally.succeeded),
+        AttemptState::Failed { .. } | AttemptState::Silent => step(&mut tally.failed),
+        AttemptState::Deferred { .. } => step(&mut tally.deferred),
+        AttemptState::Cancelled => return,
+        _ => step(&mut tally.in_flight),
+    }
+    if assignment.warnings > 0 {
+        step(&mut tally.warned);
     }
 }
 
@@ -155,8 +175,8 @@ pub(crate) fn aggregate(
         joined = joined.joined(*tally);
     }
     Tracking {
-        after: ended.map(|tally| tally.rates(response_time_us)),
-        window: (joined.judged() > 0).then(|| joined.rates(response_time_us)),
+        after: ended.map(|tally| rates(&tally, response_time_us)),
+        window: (joined.judged() > 0).then(|| rates(&joined, response_time_us)),
         artifact_fault: ledger.artifact_faults > 0,
     }
 }

@@ -26,6 +26,7 @@ fn assignment(id: u64, element: u64, state: AttemptState) -> Assignment {
         baseline: Vec::new(),
         warnings: 0,
         since: Time::from_secs(100),
+        begun: None,
     }
 }
 

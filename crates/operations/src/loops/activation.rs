@@ -8,6 +8,7 @@ use model::{
     OperationState, Record, Rule, Time, Verdict,
 };
 
+use super::course::course_of;
 use super::{Loops, Run};
 use crate::enforcement::{self, Demand, Histogram, aggregate, execute, extract, filter};
 use crate::generation::{self, Place, Question, Waiting, identify, version_of};
@@ -48,7 +49,7 @@ impl Loops {
         let deadline = self.deadlines.first().map(|(due, _, _)| *due);
         let operations = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
         operations
-            .flat_map(|run| [run.retry_at(), run.stage_at(), run.idle_until()])
+            .flat_map(|run| [run.retry_at(), run.stage_at(), run.course_at(), run.idle_until()])
             .flatten()
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
@@ -79,19 +80,22 @@ impl Loops {
             return false;
         }
         run.bad_news = false;
-        let inputs = run.inputs();
+        let inputs = run.inputs(now);
         let paused = run.operation.state == OperationState::Paused;
         let Some((verdict, reason)) = regulation::regulate(&inputs) else { return false };
         if paused && verdict != Verdict::Abort {
             return false;
         }
         let after = inputs.after;
-        self.record_decision(id, verdict, reason, Some(inputs), now);
+        self.record_decision(id, verdict, reason.clone(), Some(inputs), now);
         let Some(run) = self.runs.get_mut(&id) else { return false };
         let operation = &mut run.operation;
         match verdict {
             Verdict::Start { speed } => {
                 operation.speed = speed;
+                if operation.policy.rule.is_peer() {
+                    course_of(operation, now);
+                }
                 self.enter(id, OperationState::Ongoing);
                 self.record_operation(id);
             }
@@ -107,7 +111,9 @@ impl Loops {
             }
             Verdict::Abort => self.end(id, OperationState::Aborted, now),
             Verdict::Finish => self.end(id, OperationState::Finished, now),
-            Verdict::Hold { .. } | Verdict::Pause | Verdict::Resume => {}
+            Verdict::Allow { .. } | Verdict::Hold { .. } | Verdict::Pause | Verdict::Resume => {
+                self.follow(id, verdict, &reason, now);
+            }
         }
         true
     }
@@ -144,8 +150,10 @@ impl Loops {
     fn grant(&mut self, element: Element, fleet: &Fleet, now: Time) {
         let Element { operation, number, members } = element;
         let Some(run) = self.runs.get_mut(&operation) else { return };
-        run.operation.element = Some(number);
-        run.response_times = Histogram::default();
+        if !run.allows() {
+            run.operation.element = Some(number);
+            run.response_times = Histogram::default();
+        }
         if let Rule::Plan { stages } = &run.operation.policy.rule {
             let stage = regulation::stage(stages, run.operation.favourable);
             run.operation.not_before = stage.map(|stage| now + stage.wait.0);
@@ -191,6 +199,7 @@ impl Loops {
             },
             warnings: 0,
             since: now,
+            begun: None,
         };
         self.put(assignment, now);
     }
@@ -268,6 +277,7 @@ impl Run {
         let linger_over = || self.idle_until().is_some_and(|until| until <= now);
         match (operation.state, operation.element) {
             (OperationState::Pending, _) => self.targets.ready() > 0 || linger_over(),
+            (OperationState::Ongoing, _) if self.allows() => self.is_course_occasion(now),
             (OperationState::Ongoing, Some(element)) => {
                 self.bad_news || self.ledger.is_settled(element)
             }
@@ -280,7 +290,7 @@ impl Run {
         }
     }
 
-    fn inputs(&self) -> Inputs {
+    fn inputs(&self, now: Time) -> Inputs {
         let operation = &self.operation;
         let tracking = aggregate(
             &self.ledger,
@@ -298,15 +308,19 @@ impl Run {
             window: tracking.window,
             artifact_fault: tracking.artifact_fault,
             policy: operation.policy.clone(),
+            standing: self.standing(now),
         }
     }
 
     /// What regulation allows now: one element at a time, at the decided speed.
     fn may_grant(&self, now: Time) -> Option<Speed> {
         let operation = &self.operation;
-        let speed = Speed { devices: operation.speed, not_before: operation.not_before };
+        let allows = self.allows();
+        let devices = if allows { self.room() } else { operation.speed };
+        let speed = Speed { devices, not_before: operation.not_before };
         let due = speed.not_before.is_none_or(|at| at <= now);
-        let free = operation.state == OperationState::Ongoing && operation.element.is_none();
+        let free = operation.state == OperationState::Ongoing
+            && if allows { devices > 0 } else { operation.element.is_none() };
         (free && due && self.targets.ready() > 0).then_some(speed)
     }
 
@@ -335,10 +349,11 @@ impl Run {
 
     /// When an operation that has nothing to do but wait was waited for long enough. A device
     /// that is to be tried again is worth waiting for in any case.
-    fn idle_until(&self) -> Option<Time> {
+    pub(super) fn idle_until(&self) -> Option<Time> {
         let operation = &self.operation;
         let idle = matches!(operation.state, OperationState::Pending | OperationState::Ongoing)
             && operation.element.is_none()
+            && self.ledger.in_flight() == 0
             && self.targets.ready() == 0
             && self.retries.is_empty();
         idle.then(|| operation.last_progress + operation.policy.linger.0)

@@ -28,6 +28,26 @@ impl Run {
 
     /// When the silence of an attempt must be acted upon.
     fn due(&self, assignment: &Assignment, manifest: &Manifest, config: &Config) -> Option<Time> {
+        let due = self.due_by_state(assignment, manifest, config);
+        self.limit_of(assignment).into_iter().chain(due).min()
+    }
+
+    /// When the policy's limit for a try ends it. A device that soaks has proved itself before.
+    pub(super) fn limit_of(&self, assignment: &Assignment) -> Option<Time> {
+        let limit = self.operation.policy.attempt_limit?;
+        let runs = assignment.state.is_in_flight() && assignment.state != AttemptState::Soaking;
+        let due = assignment.begun.filter(|_| runs)? + limit.0;
+        let heard = self.watches.get(&assignment.device)?.heard;
+        // It ran out while the server was away, and the device could not prove anything (I17).
+        Some(if due < heard { heard + limit.0 } else { due })
+    }
+
+    fn due_by_state(
+        &self,
+        assignment: &Assignment,
+        manifest: &Manifest,
+        config: &Config,
+    ) -> Option<Time> {
         let watch = self.watches.get(&assignment.device)?;
         let within = manifest.confirm.within.0;
         let until = |span| {
@@ -114,7 +134,11 @@ impl Run {
 
 impl Loops {
     /// Puts an assignment into its new state, everywhere.
-    pub(super) fn put(&mut self, assignment: Assignment, now: Time) {
+    pub(super) fn put(&mut self, mut assignment: Assignment, now: Time) {
+        assignment.begun = match assignment.state {
+            AttemptState::Granted => None,
+            _ => assignment.begun.or(Some(assignment.since)),
+        };
         let Assignment { operation, device, attempt, .. } = assignment;
         let state = assignment.state.clone();
         let Some(run) = self.runs.get_mut(&operation) else { return };
@@ -126,6 +150,8 @@ impl Loops {
             run.bad_news = true;
             self.compliance.failed.insert((run.operation.release, device));
         }
+        // Rules that allow wait for good news as well.
+        run.bad_news |= state.is_settled() && run.allows();
         if state.is_in_flight() {
             self.busy.insert(device, operation);
         } else if self.busy.get(&device) == Some(&operation) {

@@ -2,6 +2,7 @@
 
 mod activation;
 mod book;
+mod course;
 mod orders;
 mod plan;
 mod reports;
@@ -130,7 +131,7 @@ impl Loops {
     pub fn response_time(&mut self, round_trip: Duration, _now: Time) {
         for id in &self.by_urgency {
             if let Some(run) = self.runs.get_mut(id)
-                && run.operation.element.is_some()
+                && (run.operation.element.is_some() || run.operation.course.is_some())
             {
                 run.response_times.add(round_trip);
             }
@@ -145,6 +146,10 @@ impl Loops {
 
 impl Run {
     fn new(operation: Operation, release: Release) -> Self {
+        let mut ledger = Ledger::default();
+        for stage in operation.course.iter().flat_map(|course| &course.stages) {
+            ledger.begin_stage(stage.first_element);
+        }
         Self {
             urgency: Urgency::of(&release.manifest),
             targets: Targets::new(operation.seed),
@@ -152,7 +157,7 @@ impl Run {
             release,
             assignments: BTreeMap::new(),
             watches: BTreeMap::new(),
-            ledger: Ledger::default(),
+            ledger,
             memory: Memory::default(),
             queued: BTreeSet::new(),
             retries: BTreeSet::new(),

@@ -123,6 +123,7 @@ impl Loops {
             return Err(OrderError::NotPaused(operation));
         }
         self.record_decision(operation, Verdict::Resume, ordered(by, words), None, now);
+        self.accept(operation);
         let started = self.runs.get(&operation).is_some_and(|run| run.operation.speed > 0);
         let state = if started { OperationState::Ongoing } else { OperationState::Pending };
         self.enter(operation, state);
@@ -181,6 +182,7 @@ impl Loops {
             before: None,
             element: None,
             not_before: None,
+            course: None,
             last_progress: now,
             ended: None,
             counts_at_end: None,

@@ -354,12 +354,22 @@ impl Loops {
                 self.faulted(assignment, Fault { kind, detail }, None, now);
                 self.outputs.push_back(Output::Recall { operation, device, attempt });
             }
+            AttemptState::Claimed | AttemptState::Verifying
+                if self.is_over_limit(&assignment, now) =>
+            {
+                self.silent(assignment, now);
+            }
             AttemptState::Claimed | AttemptState::Verifying => {
                 self.probe_once(assignment, now);
             }
             AttemptState::Soaking => self.judge_soaking(assignment, fleet, now, true),
             _ => {}
         }
+    }
+
+    fn is_over_limit(&self, assignment: &Assignment, now: Time) -> bool {
+        let run = self.runs.get(&assignment.operation);
+        run.and_then(|run| run.limit_of(assignment)).is_some_and(|limit| limit <= now)
     }
 
     /// Asks a device for its proof; one that was asked before is silent (I8).

@@ -89,9 +89,7 @@ impl Loops {
             (Eligibility::Eligible { .. }, OperationState::Paused) => {
                 waiting(Exclusion::OperationPaused)
             }
-            (Eligibility::Eligible { .. }, OperationState::Ongoing)
-                if run.operation.element.is_some() =>
-            {
+            (Eligibility::Eligible { .. }, OperationState::Ongoing) if run.is_full() => {
                 waiting(Exclusion::BatchFull)
             }
             (verdict, _) => verdict,

@@ -3,6 +3,7 @@
 //! Pure over [`Inputs`], which are stored with every decision, so that each decision can be
 //! recomputed to the same bits.
 
+mod peers;
 mod strategy;
 #[cfg(test)]
 mod tests;
@@ -37,10 +38,18 @@ use model::{
 /// While devices are in flight only an abort is possible. An operation without an element since
 /// its last decision (`after` is none) and without a device to grant is asked about only when
 /// it was waited for long enough: it finishes.
+///
+/// The rules of other systems decide by themselves from step 2 on; of the policy's own limits
+/// only `must_reach_all` holds beside them.
 #[must_use]
 pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
     if inputs.speed == 0 {
         return Some(start(inputs));
+    }
+    if inputs.policy.rule.is_peer() {
+        return must_reach_all(inputs)
+            .map(|reason| (Verdict::Abort, reason))
+            .or_else(|| peers::decide(inputs));
     }
     if let Some(reason) = abort(inputs) {
         return Some((Verdict::Abort, reason));
@@ -55,10 +64,11 @@ pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
             Some((Verdict::Finish, Reason::LingerOver { waiting }))
         }
         None => None,
-        Some(after) => Some(match &inputs.policy.rule {
-            Rule::Threshold => by_variation(inputs, &after),
-            Rule::Plan { stages } => by_plan(inputs, stages),
-        }),
+        Some(after) => match &inputs.policy.rule {
+            Rule::Threshold => Some(by_variation(inputs, &after)),
+            Rule::Plan { stages } => Some(by_plan(inputs, stages)),
+            _ => None,
+        },
     }
 }
 
@@ -72,6 +82,9 @@ pub fn replay(decision: &Decision) -> Option<(Verdict, Reason)> {
 /// The largest element a policy allows for that many targets: at least one device.
 #[must_use]
 pub(crate) fn speed_max(policy: &Policy, targets: u64) -> u32 {
+    if policy.rule.is_peer() {
+        return peers::speed_max(&policy.rule, targets);
+    }
     saturated(policy.speed_max.apply(targets).max(1))
 }
 
@@ -81,6 +94,7 @@ pub(crate) fn first_speed(policy: &Policy, targets: u64) -> u32 {
     match &policy.rule {
         Rule::Threshold => policy.first_speed.clamp(1, speed_max(policy, targets)),
         Rule::Plan { stages } => stage_speed(stages, 0, targets),
+        peer => peers::first_speed(peer, targets),
     }
 }
 
@@ -115,8 +129,8 @@ fn abort(inputs: &Inputs) -> Option<Reason> {
     if inputs.artifact_fault && phase == Phase::Test {
         return Some(Reason::ArtifactFault { phase });
     }
-    if policy.must_reach_all && inputs.counts.failed > 0 {
-        return Some(Reason::MustReachAll { failed: inputs.counts.failed });
+    if let Some(reason) = must_reach_all(inputs) {
+        return Some(reason);
     }
     let window = inputs.window?;
     let tolerated = policy.tolerated_errors.of(phase);
@@ -128,6 +142,11 @@ fn abort(inputs: &Inputs) -> Option<Reason> {
         failed: window.failed,
         attempted: window.attempted,
     })
+}
+
+fn must_reach_all(inputs: &Inputs) -> Option<Reason> {
+    let failed = inputs.counts.failed;
+    (inputs.policy.must_reach_all && failed > 0).then_some(Reason::MustReachAll { failed })
 }
 
 /// Steps 3 and 4 of paper A's rule.

@@ -23,6 +23,7 @@ fn inputs() -> Inputs {
             first_speed: 2,
             ..Policy::default()
         },
+        standing: None,
     }
 }
 

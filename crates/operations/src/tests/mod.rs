@@ -1,6 +1,7 @@
 //! The three loops together: chosen scenes, random runs with modelled devices, restarts.
 
 mod invariants;
+mod peers;
 mod random;
 mod restarts;
 mod scenes;

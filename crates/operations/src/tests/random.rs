@@ -1,6 +1,6 @@
 //! Random fleets, faults, losses, orders and crashes; the invariants hold after every step.
 
-use model::{DeviceId, OperationState, Origin, Presence, Scope};
+use model::{DeviceId, OperationState, Origin, Policy, Presence, Scope};
 
 use super::invariants;
 use super::world::{Nature, World};
@@ -8,7 +8,7 @@ use super::{config, firmware, fleet, observed, policy};
 use crate::{Config, OpenRequest};
 
 /// Runs one seed to its end; the seed is in the thread's panic message.
-fn run(seed: u64) -> World {
+pub(super) fn run(seed: u64, policy: &Policy) -> World {
     let natures = match seed % 4 {
         0 => vec![Nature::Good],
         1 => vec![Nature::Good, Nature::Good, Nature::Flaky(1), Nature::Flaky(5)],
@@ -32,8 +32,10 @@ fn run(seed: u64) -> World {
         ),
     );
     world.loops.publish(middle, "test", None, &world.fleet, seed, world.now).unwrap();
-    let (release, _) =
-        world.loops.publish(goal, "test", Some(policy()), &world.fleet, seed, world.now).unwrap();
+    let (release, _) = world
+        .loops
+        .publish(goal, "test", Some(policy.clone()), &world.fleet, seed, world.now)
+        .unwrap();
     disturb(&mut world, count);
     world.turn(false);
     let mut steps = 0;
@@ -120,7 +122,7 @@ fn invariants_hold_in_random_runs() {
     let mut aborted = 0;
     let mut restarts = 0;
     for seed in 0..SEEDS {
-        let result = std::panic::catch_unwind(|| run(seed));
+        let result = std::panic::catch_unwind(|| run(seed, &policy()));
         let world = result.unwrap_or_else(|panic| {
             let words =
                 panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "see above".to_owned());

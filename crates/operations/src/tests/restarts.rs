@@ -6,7 +6,7 @@ use super::world::{Call, Nature, World};
 use super::{config, firmware, fleet, policy};
 use crate::{Loops, Output};
 
-fn world(seed: u64) -> World {
+fn world(seed: u64, policy: model::Policy) -> World {
     let natures = [
         vec![Nature::Good; 10],
         vec![Nature::Flaky(1), Nature::Flaky(5), Nature::Bricks, Nature::Refuses],
@@ -21,7 +21,7 @@ fn world(seed: u64) -> World {
     );
     world.loops.publish(middle, "test", None, &world.fleet, seed, world.now).unwrap();
     // Tolerant enough to go on to the end in spite of the faults.
-    let mut policy = policy();
+    let mut policy = policy;
     policy.tolerated_errors = model::PerPhase {
         test: model::Rate::percent(60),
         cautious: model::Rate::percent(40),
@@ -46,7 +46,7 @@ fn restored(world: &World) -> Loops {
 #[test]
 fn a_restart_restores_what_was_there() {
     for seed in 0..12 {
-        let mut world = world(seed);
+        let mut world = world(seed, policy());
         let mut steps = 0;
         while world.step(false) {
             steps += 1;
@@ -70,44 +70,47 @@ fn a_restart_restores_what_was_there() {
 
 #[test]
 fn a_restart_does_not_change_what_is_decided_afterwards() {
-    let mut compared = 0;
-    for seed in 0..40 {
-        let mut world = world(seed);
-        let fork = 10 + world.below(300);
-        for _ in 0..fork {
-            world.step(false);
-        }
-        while world.is_probing() && world.step(false) {}
-        let mut fleet = world.fleet.clone();
-        let mut twin = restored(&world);
-        while twin.poll_output().is_some() {}
-        world.calls.clear();
-        world.records.clear();
-        while world.step(false) {}
-
-        let mut records: Vec<Record> = Vec::new();
-        for (now, call) in &world.calls {
-            match call {
-                Call::Known(device) => fleet.insert((**device).clone()),
-                Call::Report(operation, device, attempt, progress) => {
-                    twin.report(*operation, *device, *attempt, progress.clone(), &fleet, *now);
-                }
-                Call::Changed(device) => twin.device_changed(*device, &fleet, *now),
-                Call::Activate => twin.activate(&fleet, *now),
-            }
-            while let Some(output) = twin.poll_output() {
-                if let Output::Record(record) = output {
-                    records.push(record);
-                }
-            }
-        }
-        for (at, (mine, its)) in world.records.iter().zip(&records).enumerate() {
-            assert_eq!(mine, its, "seed {seed}: record {at} after the fork at step {fork}");
-        }
-        assert_eq!(world.records.len(), records.len(), "seed {seed}");
-        compared += records.len();
-    }
+    let compared: usize = (0..40).map(|seed| compare(seed, policy())).sum();
     assert!(compared > 5_000, "{compared}");
+}
+
+/// Forks a run at some step, lets a restarted server take the same calls, and compares what both
+/// make durable; says how many records that were.
+pub(super) fn compare(seed: u64, policy: model::Policy) -> usize {
+    let mut world = world(seed, policy);
+    let fork = 10 + world.below(300);
+    for _ in 0..fork {
+        world.step(false);
+    }
+    while (world.is_probing() || world.is_transferring()) && world.step(false) {}
+    let mut fleet = world.fleet.clone();
+    let mut twin = restored(&world);
+    while twin.poll_output().is_some() {}
+    world.calls.clear();
+    world.records.clear();
+    while world.step(false) {}
+
+    let mut records: Vec<Record> = Vec::new();
+    for (now, call) in &world.calls {
+        match call {
+            Call::Known(device) => fleet.insert((**device).clone()),
+            Call::Report(operation, device, attempt, progress) => {
+                twin.report(*operation, *device, *attempt, progress.clone(), &fleet, *now);
+            }
+            Call::Changed(device) => twin.device_changed(*device, &fleet, *now),
+            Call::Activate => twin.activate(&fleet, *now),
+        }
+        while let Some(output) = twin.poll_output() {
+            if let Output::Record(record) = output {
+                records.push(record);
+            }
+        }
+    }
+    for (at, (mine, its)) in world.records.iter().zip(&records).enumerate() {
+        assert_eq!(mine, its, "seed {seed}: record {at} after the fork at step {fork}");
+    }
+    assert_eq!(world.records.len(), records.len(), "seed {seed}");
+    records.len()
 }
 
 /// I17: devices whose time ran out while the server was away had nobody to prove themselves to.

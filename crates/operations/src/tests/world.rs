@@ -67,7 +67,9 @@ impl Durable {
 
     pub(super) fn last_speed(&self, operation: OperationId) -> u32 {
         let speed = |decision: &Decision| match decision.verdict {
-            model::Verdict::Start { speed } | model::Verdict::Continue { speed, .. } => Some(speed),
+            model::Verdict::Start { speed }
+            | model::Verdict::Continue { speed, .. }
+            | model::Verdict::Allow { speed, .. } => Some(speed),
             _ => None,
         };
         let list = self.decisions.get(&operation).map_or(&[][..], Vec::as_slice);
@@ -459,6 +461,20 @@ impl World {
     pub(super) fn is_probing(&self) -> bool {
         self.probed.iter().any(|(operation, device)| {
             self.loops.assignment(*operation, *device).is_some_and(|a| a.state.is_in_flight())
+        })
+    }
+
+    /// Whether a transfer is under way: its time without progress begins again at a restart.
+    pub(super) fn is_transferring(&self) -> bool {
+        let mut all = self.durable.assignments.values();
+        all.any(|assignment| {
+            matches!(
+                assignment.state,
+                AttemptState::Granted
+                    | AttemptState::Sent
+                    | AttemptState::Accepted
+                    | AttemptState::Transferred
+            )
         })
     }
 

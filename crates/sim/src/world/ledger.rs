@@ -465,7 +465,9 @@ impl Ledger {
     fn speed(&self, id: OperationId) -> Option<u32> {
         let decisions = self.decisions.get(&id)?;
         decisions.iter().rev().find_map(|decision| match decision.verdict {
-            Verdict::Start { speed } | Verdict::Continue { speed, .. } => Some(speed),
+            Verdict::Start { speed }
+            | Verdict::Continue { speed, .. }
+            | Verdict::Allow { speed, .. } => Some(speed),
             _ => None,
         })
     }

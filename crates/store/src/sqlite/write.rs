@@ -237,7 +237,9 @@ fn write_decision(
     position: i64,
 ) -> Result<(), WriteError> {
     let speed = match decision.verdict {
-        Verdict::Start { speed } | Verdict::Continue { speed, .. } => Some(speed),
+        Verdict::Start { speed }
+        | Verdict::Continue { speed, .. }
+        | Verdict::Allow { speed, .. } => Some(speed),
         _ => None,
     };
     run(
