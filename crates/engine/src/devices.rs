@@ -292,6 +292,9 @@ impl Engine {
         let Answer::Values(leaves) = answer else { return };
         let Some(known) = self.fleet.device_mut(device) else { return };
         let changed = fleet::absorb(known, leaves, now);
+        if known.is_identified() {
+            self.strangers.remove(&device);
+        }
         self.mark(device, now);
         if changed {
             self.device_changed(device, now);
@@ -436,6 +439,7 @@ impl Engine {
     /// Forgets how a device was reached; what was asked of it there is no longer answered.
     pub(crate) fn drop_live(&mut self, device: DeviceId, now: Time) {
         let Some(live) = self.lives.remove(&device) else { return };
+        self.strangers.remove(&device);
         for id in live.observed {
             self.observations.remove(&id);
             self.endpoint.cancel(id, now.since_origin());

@@ -29,6 +29,8 @@ pub struct Engine {
     pub(crate) fleet: Fleet,
     pub(crate) names: BTreeMap<EndpointName, DeviceId>,
     pub(crate) lives: BTreeMap<DeviceId, Live>,
+    /// Registered devices that have not said who they are.
+    pub(crate) strangers: BTreeSet<DeviceId>,
     pub(crate) loops: Loops,
     pub(crate) running: BTreeMap<DeviceId, Running>,
     pub(crate) asks: BTreeMap<RequestId, Pending>,
@@ -90,6 +92,8 @@ pub struct Statistics {
     pub updates: u64,
     /// Registrations refused as malformed or over a limit.
     pub registrations_refused: u64,
+    /// Registrations of devices that never said who they are, ended to make room for known ones.
+    pub strangers_ended: u64,
     /// Image blocks served.
     pub image_blocks: u64,
     /// Requests sent to devices.
@@ -117,6 +121,7 @@ impl Engine {
             names,
             config,
             lives: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             running: BTreeMap::new(),
             asks: BTreeMap::new(),
             observations: BTreeMap::new(),

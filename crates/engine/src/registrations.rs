@@ -42,6 +42,9 @@ impl Engine {
         if known.is_none() && self.fleet.len() >= devices_max {
             return Err(RegistryRefusal::Full { registrations_max: devices_max });
         }
+        if known.is_some_and(|id| self.fleet.device(id).is_some_and(Device::is_identified)) {
+            self.make_room(now);
+        }
         let registered = self.registry.register(request, peer, now.since_origin())?;
         self.statistics.registrations += 1;
         let id = known.unwrap_or_else(|| self.fleet.next_id());
@@ -62,6 +65,9 @@ impl Engine {
         if let Some(registration) = self.registry.by_id(registered.id) {
             self.lives.insert(id, Live::new(registered.id, &registration.request, peer));
         }
+        if self.fleet.device(id).is_some_and(|device| !device.is_identified()) {
+            self.strangers.insert(id);
+        }
         self.record_registration(id);
         if known.is_none() {
             // The number must survive a crash before anything refers to it.
@@ -75,6 +81,18 @@ impl Engine {
         self.device_changed(id, now);
         self.step(id, now, |procedure| procedure.handle_registered(now));
         Ok(registered.id)
+    }
+
+    /// A device of the fleet is never kept out by registrations of which nobody knows what they
+    /// are: when the directory is full, one of those ends (I19).
+    fn make_room(&mut self, now: Time) {
+        while self.registry.len() >= self.config.registry.registrations_max {
+            let Some(stranger) = self.strangers.pop_first() else { return };
+            let registration = self.lives.get(&stranger).map(|live| live.registration);
+            if registration.is_some_and(|id| self.end_registration(id, now)) {
+                self.statistics.strangers_ended += 1;
+            }
+        }
     }
 
     /// Takes an Update.
@@ -149,6 +167,9 @@ impl Engine {
         let asleep = request.queue_mode;
         self.registry.restore(id, request, peer, now.since_origin()).ok()?;
         self.lives.insert(kept.device, live);
+        if self.fleet.device(kept.device).is_some_and(|device| !device.is_identified()) {
+            self.strangers.insert(kept.device);
+        }
         let device = self.fleet.device_mut(kept.device)?;
         device.presence = if asleep { Presence::Asleep } else { Presence::Online };
         // A registration may follow a boot: a row without a value read since then, lost in the

@@ -524,3 +524,22 @@ fn a_read_of_a_sleeping_device_waits_until_it_wakes() {
     assert_eq!(pair.device().presence, model::Presence::Online);
     assert!(pair.device().is_identified(), "it was asked as soon as it was heard");
 }
+
+/// I19: a full directory keeps strangers out, not the fleet.
+#[test]
+fn a_known_device_is_not_kept_out_by_strangers() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.engine.config.registry.registrations_max = 3;
+    pair.engine.registry = lwm2m::Registry::new(pair.engine.config.registry, 1);
+    let location = pair.register()[0].location_path().collect::<Vec<_>>().join("/");
+    pair.send(Request::delete(&format!("/{location}")));
+    let stranger = |name: &str| {
+        Request::post("/rd").query(&format!("ep={name}")).content_format(40).payload("</99/0>")
+    };
+    for name in ["a", "b", "c"] {
+        assert_eq!(pair.send(stranger(name))[0].code, Code::CREATED);
+    }
+    assert_eq!(pair.send(stranger("d"))[0].code, Code::SERVICE_UNAVAILABLE);
+    assert_eq!(pair.register()[0].code, Code::CREATED, "the fleet goes first");
+    assert_eq!(pair.engine.statistics().strangers_ended, 1);
+}
