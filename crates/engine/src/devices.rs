@@ -84,8 +84,8 @@ impl Engine {
         self.to_ask.push_back(pending);
     }
 
-    /// Sends an ask; one that cannot be sent is answered with silence in the same turn, and one
-    /// of an attempt that was stopped meanwhile is dropped.
+    /// Sends an ask; one that cannot be sent is answered so in the same turn, and one of an
+    /// attempt that was stopped meanwhile is dropped.
     pub(crate) fn send_ask(&mut self, pending: Pending, now: Time) {
         if let Purpose::Procedure { operation, attempt } = pending.purpose
             && !self.is_running(pending.device, operation, attempt)
@@ -93,7 +93,9 @@ impl Engine {
             return;
         }
         let presence = self.fleet.device(pending.device).map(|device| device.presence);
-        if presence == Some(Presence::Asleep) {
+        // An order must not wait for hours: what led to it would be long over (I2).
+        let may_wait = !pending.ask.changes_device();
+        if presence == Some(Presence::Asleep) && may_wait {
             return self.park(pending);
         }
         let reachable = presence == Some(Presence::Online);
@@ -116,16 +118,19 @@ impl Engine {
                 }
                 self.asks.insert(id, pending);
             }
-            None => self.unsent.push_back(pending),
+            None => {
+                let answer = if reachable { Answer::Silence } else { Answer::Unsent };
+                self.unanswered.push_back((pending, answer));
+            }
         }
     }
 
     /// Keeps an ask that has not been sent until the device wakes (LwM2M 1.1 core, 6.5); one too
-    /// many is answered with silence.
+    /// many is not kept.
     fn park(&mut self, pending: Pending) {
         match self.lives.get_mut(&pending.device) {
             Some(live) if live.parked.len() < PARKED_MAX => live.parked.push_back(pending),
-            _ => self.unsent.push_back(pending),
+            _ => self.unanswered.push_back((pending, Answer::Unsent)),
         }
     }
 
@@ -138,8 +143,10 @@ impl Engine {
             self.endpoint.cancel(id, now.since_origin());
             let Some(pending) = self.asks.remove(&id) else { continue };
             match pending.purpose {
-                Purpose::Order(_) => self.unsent.push_back(pending),
-                _ if pending.ask.changes_device() => self.unsent.push_back(pending),
+                Purpose::Order(_) => self.unanswered.push_back((pending, Answer::Silence)),
+                _ if pending.ask.changes_device() => {
+                    self.unanswered.push_back((pending, Answer::Silence));
+                }
                 _ => self.park(pending),
             }
         }
@@ -271,6 +278,10 @@ impl Engine {
         self.absorb(pending.device, answer, now);
         match pending.purpose {
             Purpose::Identity => self.identity_answered(&pending, answer, now),
+            // To who gave an order it is all the same why there is no answer.
+            Purpose::Order(token) if *answer == Answer::Unsent => {
+                self.order_answered(token, Answer::Silence);
+            }
             Purpose::Order(token) => self.order_answered(token, answer.clone()),
             Purpose::Procedure { operation, attempt } => {
                 let same = self
@@ -338,7 +349,7 @@ impl Engine {
             }
         }
         let unknown = self.fleet.device(device).is_some_and(|device| !device.is_identified());
-        if unknown && matches!(answer, Answer::Silence | Answer::Garbled(_)) {
+        if unknown && matches!(answer, Answer::Silence | Answer::Unsent | Answer::Garbled(_)) {
             self.identify_later(device, now);
         }
     }
@@ -410,7 +421,8 @@ impl Engine {
         }
         for id in open {
             self.endpoint.cancel(id, now.since_origin());
-            self.unsent.extend(self.asks.remove(&id));
+            let pending = self.asks.remove(&id);
+            self.unanswered.extend(pending.map(|pending| (pending, Answer::Silence)));
         }
     }
 
@@ -422,8 +434,9 @@ impl Engine {
         attempt: u32,
         now: Time,
     ) {
-        let Some(live) = self.lives.get(&device) else { return };
+        let Some(live) = self.lives.get_mut(&device) else { return };
         let purpose = Purpose::Procedure { operation, attempt };
+        live.parked.retain(|pending| pending.purpose != purpose);
         let asks = &self.asks;
         let is_vain = |id: &RequestId| {
             asks.get(id)

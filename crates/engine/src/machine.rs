@@ -38,8 +38,8 @@ pub struct Engine {
     pub(crate) observations: BTreeMap<RequestId, (DeviceId, Path)>,
     /// Asks that leave in this turn.
     pub(crate) to_ask: VecDeque<Pending>,
-    /// Asks that could not be sent; they are answered with silence in the next turn.
-    pub(crate) unsent: VecDeque<Pending>,
+    /// Asks that got no answer; those who asked are told in the next turn.
+    pub(crate) unanswered: VecDeque<(Pending, fleet::Answer)>,
     pub(crate) next_ask: u64,
     /// Orders of operators that are not answered yet.
     pub(crate) orders_open: usize,
@@ -126,7 +126,7 @@ impl Engine {
             asks: BTreeMap::new(),
             observations: BTreeMap::new(),
             to_ask: VecDeque::new(),
-            unsent: VecDeque::new(),
+            unanswered: VecDeque::new(),
             next_ask: 1,
             orders_open: 0,
             timers: BTreeSet::new(),
@@ -258,8 +258,8 @@ impl Engine {
                 self.send_ask(pending, now);
                 moved = true;
             }
-            while let Some(pending) = self.unsent.pop_front() {
-                self.handle_answer(pending, &fleet::Answer::Silence, now);
+            while let Some((pending, answer)) = self.unanswered.pop_front() {
+                self.handle_answer(pending, &answer, now);
                 moved = true;
             }
             while let Some(effect) = self.outbox.release() {

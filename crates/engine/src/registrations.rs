@@ -189,6 +189,7 @@ impl Engine {
         self.drop_live(id, now);
         self.outbox.record(Record::Deregistration { device: id });
         self.set_presence(id, Presence::Offline, now);
+        self.step(id, now, |procedure| procedure.handle_left(now));
         self.events.push_back(Event::DeviceLeft { device: id, deregistered });
     }
 

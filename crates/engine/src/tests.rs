@@ -169,11 +169,16 @@ impl Pair {
     }
 
     fn register(&mut self) -> Vec<Response> {
+        self.register_as("b=U")
+    }
+
+    fn register_as(&mut self, mode: &str) -> Vec<Response> {
+        let lifetime = if mode == "Q" { "lt=86400" } else { "lt=60" };
         let request = Request::post("/rd")
             .query("ep=urn:dev:1")
-            .query("lt=60")
+            .query(lifetime)
             .query("lwm2m=1.1")
-            .query("b=U")
+            .query(mode)
             .content_format(40)
             .payload("</1/0>,</3/0>,</5/0>");
         self.send(request)

@@ -52,6 +52,8 @@ pub enum Answer {
     Garbled(String),
     /// It did not answer. Says nothing about whether it acted.
     Silence,
+    /// It was away, so nothing was sent: it did not act.
+    Unsent,
 }
 
 /// The path under which the server offers the image of that digest to pulling devices.

@@ -22,6 +22,8 @@ pub struct ConfigurationWrite {
     guards: GuardReads,
     /// Whether it was told that the device holds what was written.
     returned: bool,
+    /// Whether a write has left for the device.
+    touched: bool,
     silences: u32,
     look_at: Option<Time>,
     outputs: VecDeque<Output>,
@@ -65,6 +67,7 @@ impl ConfigurationWrite {
             stage: Stage::Inspecting,
             guards: GuardReads::default(),
             returned: false,
+            touched: false,
             silences: 0,
             look_at: None,
             outputs: VecDeque::new(),
@@ -84,6 +87,16 @@ impl ConfigurationWrite {
     pub(crate) fn start(&mut self, _now: Time) {
         self.stage = Stage::Inspecting;
         self.look();
+    }
+
+    pub(crate) const fn handle_sent(&mut self, ask: &Ask) {
+        self.touched |= ask.changes_device();
+    }
+
+    pub(crate) fn handle_left(&mut self, now: Time) {
+        if self.stage == Stage::Inspecting {
+            self.away(now);
+        }
     }
 
     pub(crate) fn handle_answer(&mut self, ask: &Ask, answer: &Answer, now: Time) {
@@ -166,11 +179,27 @@ impl ConfigurationWrite {
         self.look_at = None;
     }
 
+    /// The device is away: nobody's fault before anything was sent to it, unless it was there
+    /// when it was asked and did not answer. Goes on at its next contact.
+    fn away(&mut self, now: Time) {
+        self.look_at = Some(now + self.pace.transfer);
+        if self.touched {
+            return;
+        }
+        if self.silences > 0 {
+            let detail = "did not answer the first read and went away".to_owned();
+            return self.fail(FaultKind::NoAnswer, detail);
+        }
+        self.put(Progress::Failed(Fault { kind: FaultKind::Away, detail: String::new() }));
+    }
+
     fn read_answered(&mut self, path: Path, answer: &Answer, now: Time) {
         if self.guards.take(path, answer, &mut self.outputs) {
             return self.judge_complete(now);
         }
         match answer {
+            Answer::Unsent if self.stage == Stage::Inspecting => return self.away(now),
+            Answer::Unsent => return self.look_at = Some(now + self.pace.transfer),
             Answer::Silence | Answer::Garbled(_) => {
                 self.silences += 1;
                 if self.stage == Stage::Inspecting && self.silences >= SILENCES_MAX {
@@ -261,6 +290,7 @@ impl ConfigurationWrite {
                 let path = self.writes[at].path;
                 self.fail(FaultKind::Rejected, format!("answered {code} to the write of {path}"));
             }
+            Answer::Unsent => self.away(now),
             // Unknown whether it acted; the same write again does no harm.
             Answer::Silence | Answer::Garbled(_) => self.look_at = Some(now + self.pace.transfer),
             Answer::Done | Answer::Values(_) => {

@@ -186,6 +186,12 @@ impl FirmwareUpdate {
         self.look_at = Some(now + self.pace.transfer);
     }
 
+    pub(crate) fn handle_left(&mut self, now: Time) {
+        if self.stage == Stage::Inspecting {
+            self.away(now);
+        }
+    }
+
     pub(crate) fn handle_contact(&mut self, now: Time) {
         if self.look_at.is_some() {
             self.look_at = Some(now);
@@ -306,6 +312,8 @@ impl FirmwareUpdate {
                 );
             }
             Answer::Refused(_) | Answer::Done => {}
+            Answer::Unsent if self.stage == Stage::Inspecting => return self.away(now),
+            Answer::Unsent => return self.look_at = Some(now + self.interval()),
             Answer::Garbled(_) | Answer::Silence => return self.unread(path, now),
         }
         if self.seen.object_read {
@@ -325,6 +333,20 @@ impl FirmwareUpdate {
             return self.fail(FaultKind::NoAnswer, "did not answer the first read");
         }
         self.look_at = Some(now + self.interval());
+    }
+
+    /// The device is away before anything was sent to it: nobody's fault, unless it was there
+    /// when it was asked and did not answer. Goes on at its next contact.
+    fn away(&mut self, now: Time) {
+        self.look_at = Some(now + self.interval());
+        // An earlier try may have changed it, which only a look can tell.
+        if !self.standing.intents.is_empty() {
+            return;
+        }
+        if self.silences > 0 {
+            return self.fail(FaultKind::NoAnswer, "did not answer the first read and went away");
+        }
+        self.put(Progress::Failed(Fault { kind: FaultKind::Away, detail: String::new() }));
     }
 
     /// Decides by what a complete look saw.
@@ -550,11 +572,22 @@ impl FirmwareUpdate {
             Answer::Refused(code) => {
                 self.fail(FaultKind::Rejected, format!("refused to drop an old image: {code}"));
             }
+            Answer::Unsent => {
+                self.resets -= 1;
+                self.begin_anew(Step::Reset, now);
+            }
             _ => {
                 self.look_at = Some(now + self.pace.transfer);
                 self.look();
             }
         }
+    }
+
+    /// What was intended did not leave: the next contact begins with a look (I2).
+    fn begin_anew(&mut self, step: Step, now: Time) {
+        self.stage = Stage::Inspecting;
+        self.standing.intents.remove(&step);
+        self.away(now);
     }
 
     fn transfer_answered(&mut self, answer: &Answer, now: Time) {
@@ -577,6 +610,7 @@ impl FirmwareUpdate {
                 };
                 self.fail(kind, format!("answered {code} to the transfer"));
             }
+            Answer::Unsent => self.begin_anew(Step::Transfer, now),
             // It may have acted: look instead of repeating.
             Answer::Garbled(_) | Answer::Silence => self.look_at = Some(now + self.pace.transfer),
         }
@@ -586,8 +620,15 @@ impl FirmwareUpdate {
         if self.stage != Stage::Installing {
             return;
         }
-        if let Answer::Refused(_) = answer {
-            return self.look();
+        match answer {
+            Answer::Refused(_) => return self.look(),
+            // The order is due again as it was before, on the strength of another look (I2).
+            Answer::Unsent => {
+                self.stage = Stage::Confirming;
+                self.look_at = Some(now + self.pace.transfer);
+                return;
+            }
+            _ => {}
         }
         // Silence too: it may be installing already. The deadline of the confirmation decides.
         self.claim(now);

@@ -64,8 +64,17 @@ impl Procedure {
 
     /// An ask has left for the device. Those that cannot leave are answered without it.
     pub fn handle_sent(&mut self, ask: &Ask, now: Time) {
-        if let Self::Firmware(update) = self {
-            update.handle_sent(ask, now);
+        match self {
+            Self::Firmware(update) => update.handle_sent(ask, now),
+            Self::Configuration(write) => write.handle_sent(ask),
+        }
+    }
+
+    /// The device left: its registration ended.
+    pub fn handle_left(&mut self, now: Time) {
+        match self {
+            Self::Firmware(update) => update.handle_left(now),
+            Self::Configuration(write) => write.handle_left(now),
         }
     }
 

@@ -186,6 +186,9 @@ pub struct Assignment {
     /// Hops of the path that are proved.
     #[serde(default)]
     pub hops: u32,
+    /// Grants given back because the device was away before anything was sent to it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_back: u32,
     /// Where it stands.
     pub state: AttemptState,
     /// Releases still to be installed, first one next; the last is the goal.
@@ -204,11 +207,17 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// Tries that count for the retry policy, this one included: proved hops do not.
+    /// Tries that count for the retry policy, this one included: proved hops do not, nor do
+    /// grants that were given back.
     #[must_use]
     pub const fn tries(&self) -> u32 {
-        self.attempt.saturating_sub(self.hops)
+        self.attempt.saturating_sub(self.hops).saturating_sub(self.given_back)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Where an attempt stands (engine states from Granted on).
@@ -341,6 +350,8 @@ pub enum FaultKind {
     Rejected,
     /// It did not answer before anything was changed.
     NoAnswer,
+    /// It was asleep or had left before anything was sent; does not count as a try.
+    Away,
     /// It runs the new version and violates a guard of level error.
     GuardViolated,
 }
@@ -350,9 +361,11 @@ impl FaultKind {
     #[must_use]
     pub const fn class(self) -> FaultClass {
         match self {
-            Self::ConnectionLost | Self::OutOfMemory | Self::NoAnswer | Self::NotEnoughStorage => {
-                FaultClass::Transient
-            }
+            Self::ConnectionLost
+            | Self::OutOfMemory
+            | Self::NoAnswer
+            | Self::Away
+            | Self::NotEnoughStorage => FaultClass::Transient,
             Self::InvalidAddress | Self::UnsupportedProtocol | Self::Rejected => {
                 FaultClass::PermanentForDevice
             }
@@ -378,6 +391,7 @@ impl FaultKind {
             Self::WrongVersion => "wrong version",
             Self::Rejected => "request refused",
             Self::NoAnswer => "no answer",
+            Self::Away => "away",
             Self::GuardViolated => "guard violated",
         }
     }

@@ -162,3 +162,35 @@ fn a_failed_installation_whose_answer_was_lost_is_an_error() {
     let AttemptState::Failed { fault } = pair.state() else { panic!("{:?}", pair.state()) };
     assert_eq!(fault.kind, FaultKind::UpdateFailed);
 }
+
+/// A queue-mode device that falls asleep before it was asked is asked when it wakes, and its one
+/// try is still its own.
+#[test]
+fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
+    let mut pair = Pair::new(Snapshot::default());
+    let location = pair.register_as("Q")[0].location_path().collect::<Vec<_>>().join("/");
+    let mut policy = Policy::default();
+    policy.retry.attempts_max = 1;
+    // What it is asked gets lost, and then it does not listen any more.
+    pair.now = pair.now + Duration::from_secs(90);
+    pair.engine.publish(manifest(""), "test", Some(policy), 1, pair.now).unwrap();
+    while let Some(batch) = pair.engine.poll_batch() {
+        pair.engine.handle_committed(batch.id, pair.now);
+    }
+    for _ in 0..600 {
+        pair.now = pair.now + Duration::from_secs(1);
+        while pair.engine.poll_transmit().is_some() {}
+        pair.engine.handle_timeout(pair.now);
+        while let Some(batch) = pair.engine.poll_batch() {
+            pair.engine.handle_committed(batch.id, pair.now);
+        }
+    }
+    assert_eq!(pair.device().presence, model::Presence::Asleep);
+    pair.send(coap::Request::post(&format!("/{location}")));
+    assert_eq!(pair.update.0, 1, "it transfers: {:?}", pair.state());
+    pair.downloaded();
+    pair.version = "1.1.0";
+    pair.update = (0, 1);
+    pair.register_as("Q");
+    assert_eq!(pair.state(), AttemptState::Succeeded);
+}

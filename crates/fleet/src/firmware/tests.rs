@@ -510,3 +510,51 @@ fn guarded_values_that_cannot_be_read_stall_nothing() {
         assert_eq!(asked, if answer == Answer::Silence { 2 } else { 4 });
     }
 }
+
+/// An order that could not leave was not given: it is due again after another look (I2).
+#[test]
+fn an_order_that_could_not_leave_is_no_claim() {
+    let mut device = Device::new();
+    let mut update = until_install_is_intended(&mut device);
+    update.handle_committed(Step::Install, at(6));
+    let mut told = Vec::new();
+    while let Some(output) = update.poll_output() {
+        match output {
+            Output::Ask(ask) => update.handle_answer(&ask, &Answer::Unsent, at(6)),
+            Output::Intend(_) => {}
+            Output::Progress(progress) => told.push(progress),
+        }
+    }
+    assert_eq!(kinds(&told), [""; 0]);
+    update.handle_contact(at(3_000));
+    update.handle_timeout(at(3_000));
+    let told = settle(&mut update, &mut device, at(3_000));
+    assert_eq!(kinds(&told), ["sent", "claimed"]);
+    assert_eq!(device.changes.last().unwrap(), "update");
+}
+
+/// A device that is away is no device that does not answer, unless it was there when asked.
+#[test]
+fn who_is_away_at_the_first_look_is_not_silent() {
+    let check = |answers: &[Answer], expected: &[&str]| {
+        let mut update = fresh(&[]);
+        update.start(at(0));
+        let mut told = Vec::new();
+        for (second, answer) in answers.iter().enumerate() {
+            let now = at(100 * second as u64);
+            update.handle_timeout(now);
+            while let Some(output) = update.poll_output() {
+                match output {
+                    Output::Ask(ask) => update.handle_answer(&ask, answer, now),
+                    Output::Intend(_) => panic!("intended"),
+                    Output::Progress(progress) => told.push(progress),
+                }
+            }
+        }
+        told.dedup();
+        assert_eq!(kinds(&told), expected, "{answers:?}");
+    };
+    check(&[Answer::Unsent, Answer::Unsent, Answer::Unsent], &["failed away"]);
+    check(&[Answer::Silence, Answer::Unsent], &["failed no answer"]);
+    check(&[Answer::Silence, Answer::Silence], &["failed no answer"]);
+}

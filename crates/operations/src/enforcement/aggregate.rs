@@ -142,6 +142,8 @@ fn tell(tally: &mut Tally, assignment: &Assignment, step: impl Fn(&mut u64)) {
     match &assignment.state {
         AttemptState::Succeeded => step(&mut tally.succeeded),
         AttemptState::Failed { .. } | AttemptState::Silent => step(&mut tally.failed),
+        // A device that was not there was not attempted either.
+        AttemptState::Deferred { fault, .. } if fault.kind == FaultKind::Away => return,
         AttemptState::Deferred { .. } => step(&mut tally.deferred),
         AttemptState::Cancelled => return,
         _ => step(&mut tally.in_flight),

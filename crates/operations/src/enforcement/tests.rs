@@ -20,6 +20,7 @@ fn assignment(id: u64, element: u64, state: AttemptState) -> Assignment {
         element,
         attempt: 1,
         hops: 0,
+        given_back: 0,
         state,
         path: vec![ReleaseId(1)],
         version_before: Some(Version::new("1.0.0")),

@@ -36,7 +36,10 @@ impl Loops {
                     changed = true;
                 }
             }
-            changed |= self.enforce(now);
+            if self.enforce(fleet, now) {
+                changed = true;
+                self.settle_dirty(fleet, now);
+            }
             if !changed {
                 break;
             }
@@ -189,6 +192,7 @@ impl Loops {
             element,
             attempt: earlier.map_or(1, |earlier| earlier.attempt + 1),
             hops: earlier.map_or(0, |earlier| earlier.hops),
+            given_back: earlier.map_or(0, |earlier| earlier.given_back),
             state: AttemptState::Granted,
             // What is known by now; the values right before the change replace it.
             baseline: hop.map_or_else(Vec::new, |hop| extract(&hop.release.manifest, known)),
@@ -205,7 +209,8 @@ impl Loops {
     }
 
     /// Enforcement: reorders and queues what is granted, and starts what the server can carry.
-    fn enforce(&mut self, now: Time) -> bool {
+    fn enforce(&mut self, fleet: &Fleet, now: Time) -> bool {
+        let given_back = self.give_back_queued(fleet, now);
         let mut elements: Vec<_> = self
             .by_urgency
             .iter()
@@ -217,7 +222,7 @@ impl Loops {
             })
             .collect();
         if elements.is_empty() {
-            return false;
+            return given_back;
         }
         enforcement::reorder(&mut elements);
         let demands: Vec<Demand> =
@@ -232,7 +237,7 @@ impl Loops {
         let running = (self.busy.len() as u64).saturating_sub(queued);
         let asking: u64 = demands.iter().map(|demand| demand.running).sum();
         let others = running.saturating_sub(asking);
-        let mut started = false;
+        let mut started = given_back;
         for admission in enforcement::queue(&demands, others, self.config.parallel_max) {
             for _ in 0..admission.now {
                 let next =

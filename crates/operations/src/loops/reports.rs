@@ -62,6 +62,9 @@ impl Loops {
                 self.reported(assignment, version.as_ref(), claims_success, fleet, now);
             }
             Progress::Unchanged => self.unchanged(assignment, fleet, now),
+            Progress::Failed(fault) if fault.kind == FaultKind::Away => {
+                self.left(assignment, now);
+            }
             Progress::Failed(fault) => self.faulted(assignment, fault, None, now),
             Progress::ProbeFailed => {
                 if self.was_probed(operation, device) {
@@ -100,13 +103,70 @@ impl Loops {
         }
     }
 
-    /// A device that soaks must go on running the new version.
-    pub(super) fn watch_soaking(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
+    /// A device that soaks must go on running the new version, and one that falls asleep before
+    /// it was asked anything is granted again when it is awake.
+    pub(super) fn watch_in_flight(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
         let Some(operation) = self.busy.get(&device).copied() else { return };
         let Some(assignment) = self.in_flight(operation, device) else { return };
-        if assignment.state == AttemptState::Soaking {
-            self.judge_soaking(assignment, fleet, now, false);
+        let presence = fleet.device(device).map(|device| device.presence);
+        match assignment.state {
+            AttemptState::Soaking => self.judge_soaking(assignment, fleet, now, false),
+            AttemptState::Granted if presence == Some(Presence::Asleep) => {
+                self.left(assignment, now);
+            }
+            _ => {}
         }
+    }
+
+    /// Gives back the grants that wait for their turn and whose devices are away.
+    pub(super) fn give_back_queued(&mut self, fleet: &Fleet, now: Time) -> bool {
+        let is_away = |id: DeviceId| {
+            fleet.device(id).is_none_or(|device| device.presence != Presence::Online)
+        };
+        let away: Vec<Assignment> = self
+            .by_urgency
+            .iter()
+            .filter_map(|id| self.runs.get(id))
+            .filter(|run| run.operation.state == OperationState::Ongoing)
+            .flat_map(|run| {
+                let queued = run.queued.iter().filter(|(_, device)| is_away(*device));
+                queued.filter_map(|(_, device)| run.assignments.get(device))
+            })
+            .cloned()
+            .collect();
+        let any = !away.is_empty();
+        for assignment in away {
+            self.give_back(assignment, now);
+        }
+        any
+    }
+
+    /// A device went away before anything was sent to it: that is no try, unless it does so
+    /// again and again just when it is asked.
+    fn left(&mut self, assignment: Assignment, now: Time) {
+        if !matches!(assignment.state, AttemptState::Granted | AttemptState::Sent) {
+            return;
+        }
+        let Assignment { operation, device, attempt, given_back, .. } = assignment;
+        let dispatched = self.runs.get(&operation).is_some_and(|run| !run.is_queued(device));
+        if dispatched && given_back >= GIVEN_BACK_MAX {
+            let detail = "goes away whenever it is asked".to_owned();
+            self.faulted(assignment, Fault { kind: FaultKind::NoAnswer, detail }, None, now);
+        } else {
+            self.give_back(assignment, now);
+        }
+        if dispatched {
+            self.outputs.push_back(Output::Recall { operation, device, attempt });
+        }
+    }
+
+    /// The device waits for its next contact as if it had not been granted.
+    fn give_back(&mut self, mut assignment: Assignment, now: Time) {
+        let fault = Fault { kind: FaultKind::Away, detail: String::new() };
+        assignment.state = AttemptState::Deferred { until: now, fault };
+        assignment.given_back = assignment.given_back.saturating_add(1);
+        assignment.since = now;
+        self.put(assignment, now);
     }
 
     fn in_flight(&self, operation: OperationId, device: DeviceId) -> Option<Assignment> {
@@ -423,3 +483,7 @@ impl Loops {
         self.conclude(assignment, assessment, version.as_ref(), device, now);
     }
 }
+
+/// Times that a device may leave just when it was to be asked before each counts as a try; one
+/// that hears nothing at all must not take places in elements for ever.
+const GIVEN_BACK_MAX: u32 = 8;

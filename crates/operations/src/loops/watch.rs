@@ -15,7 +15,7 @@ impl Loops {
     /// every open operation, and held against what finished operations brought. Costs a few
     /// steps per open operation, however large the fleet is.
     pub fn device_changed(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
-        self.watch_soaking(device, fleet, now);
+        self.watch_in_flight(device, fleet, now);
         self.dirty.insert(device);
         self.settle_dirty(fleet, now);
     }

@@ -660,3 +660,66 @@ fn an_abort_after_a_restart_leaves_who_may_be_installing() {
         assert_eq!(state(&after), "cancelled");
     }
 }
+
+impl Bench {
+    fn presence(&mut self, device: u64, presence: Presence) {
+        self.fleet.device_mut(DeviceId(device)).unwrap().presence = presence;
+        self.loops.device_changed(DeviceId(device), &self.fleet, self.now);
+    }
+}
+
+/// Sleep is nobody's fault: it takes no try, holds no element up, and is no attempt in the rates.
+#[test]
+fn a_device_that_sleeps_before_anything_was_sent_loses_no_try() {
+    let one_try = || Policy {
+        retry: model::Retry { attempts_max: 1, ..policy().retry },
+        first_speed: 2,
+        speed_max: Rate::WHOLE,
+        parallel_max: 1,
+        ..policy()
+    };
+    // In the queue: it is never dispatched, and the element ends without it.
+    let mut bench = Bench::new(fleet(2, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", ""), one_try());
+    let first = bench.dispatches().remove(0);
+    let queued = 3 - first.device.0;
+    bench.presence(queued, Presence::Asleep);
+    bench.succeed(&first, "2.0.0");
+    assert_eq!(bench.dispatches(), []);
+    assert_eq!(bench.loops.counts(id).unwrap().in_flight, 0);
+    bench.presence(queued, Presence::Online);
+    let order = bench.dispatches().remove(0);
+    assert_eq!((order.device.0, order.resume), (queued, false));
+    // At its first look.
+    bench.presence(queued, Presence::Asleep);
+    let outputs = bench.turn();
+    assert!(outputs.iter().any(|output| matches!(output, Output::Recall { .. })), "{outputs:?}");
+    assert_eq!(outcomes(&outputs).len(), 0);
+    bench.presence(queued, Presence::Online);
+    let order = bench.dispatches().remove(0);
+    // As its driver finds out.
+    bench.report(&order, Progress::Sent);
+    let fault = Fault { kind: FaultKind::Away, detail: String::new() };
+    bench.report(&order, Progress::Failed(fault));
+    let order = bench.dispatches().remove(0);
+    assert_eq!(bench.loops.assignment(id, order.device).unwrap().tries(), 1);
+    bench.succeed(&order, "2.0.0");
+    bench.turn();
+    assert_eq!(bench.operation_state(id), OperationState::Finished);
+    assert_eq!(bench.loops.counts(id).unwrap().succeeded, 2);
+}
+
+/// A device that hears nothing and calls all the same must not be granted for ever.
+#[test]
+fn a_device_that_always_leaves_when_it_is_asked_runs_out_of_tries() {
+    let mut bench = Bench::new(fleet(1, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", ""), policy());
+    let mut granted = 0;
+    for _ in 0..100 {
+        bench.presence(1, Presence::Online);
+        granted += bench.later(600).iter().filter(|o| matches!(o, Output::Dispatch(_))).count();
+        bench.presence(1, Presence::Asleep);
+        bench.turn();
+    }
+    assert_eq!((granted, bench.state(id, 1).as_str()), (8 + 3, "failed"));
+}

@@ -133,6 +133,7 @@ pub(crate) fn assignment(device: u64, state: AttemptState) -> Assignment {
         path: vec![ReleaseId(1)],
         version_before: Some(Version::new("1.0.0")),
         hops: 0,
+        given_back: 0,
         baseline: vec![Some(7), None],
         warnings: 0,
         since: Time::from_secs(8),
