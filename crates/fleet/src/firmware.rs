@@ -465,6 +465,9 @@ impl FirmwareUpdate {
 
     fn judge_installation(&mut self, now: Time) {
         self.look_at = Some(now + self.pace.install);
+        if self.is_deferred() {
+            return self.fail_as_deferred();
+        }
         match (self.seen.state.unwrap_or_default(), self.seen.failure()) {
             (State::Updating | State::Downloading, _) => {}
             (State::Downloaded | State::Idle, Some(_)) => {
@@ -489,6 +492,9 @@ impl FirmwareUpdate {
             self.stage = Stage::Installing;
             self.look_at = Some(now + self.pace.transfer);
             return;
+        }
+        if self.is_deferred() {
+            return self.fail_as_deferred();
         }
         let waits = self.seen.state == Some(State::Downloaded) && self.seen.failure().is_none();
         let old = self.seen.version.as_ref().is_some_and(|version| *version < self.goal.version);
@@ -519,6 +525,17 @@ impl FirmwareUpdate {
         let version = self.seen.version.as_ref().map_or("", Version::as_str);
         let detail = format!("runs {version} by now, which is newer than {}", self.goal.version);
         self.fail(FaultKind::WrongVersion, detail);
+    }
+
+    /// Whether it was told to install and put it off: the image still waits, with that result.
+    fn is_deferred(&self) -> bool {
+        self.seen.state == Some(State::Downloaded)
+            && self.seen.result == Some(UpdateResult::Deferred)
+    }
+
+    /// It may be willing later: the next try looks, finds the image and orders again.
+    fn fail_as_deferred(&mut self) {
+        self.fail(FaultKind::Deferred, format!("result {}", UpdateResult::Deferred));
     }
 
     fn confirm(&mut self) {
@@ -672,10 +689,8 @@ const fn fault_kind(result: UpdateResult, otherwise: FaultKind) -> FaultKind {
         UpdateResult::InvalidUri => FaultKind::InvalidAddress,
         UpdateResult::UpdateFailed => FaultKind::UpdateFailed,
         UpdateResult::UnsupportedProtocol => FaultKind::UnsupportedProtocol,
-        UpdateResult::Initial
-        | UpdateResult::Success
-        | UpdateResult::Cancelled
-        | UpdateResult::Deferred => otherwise,
+        UpdateResult::Deferred => FaultKind::Deferred,
+        UpdateResult::Initial | UpdateResult::Success | UpdateResult::Cancelled => otherwise,
     }
 }
 

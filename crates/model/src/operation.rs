@@ -341,6 +341,8 @@ pub enum FaultKind {
     InvalidAddress,
     /// The device cannot use the protocol it was given.
     UnsupportedProtocol,
+    /// It put the installation off by itself; the image waits on it.
+    Deferred,
     /// The installation failed; the old version runs.
     UpdateFailed,
     /// It runs a version that is neither the old nor the new one, or the old one with success
@@ -365,6 +367,7 @@ impl FaultKind {
             | Self::OutOfMemory
             | Self::NoAnswer
             | Self::Away
+            | Self::Deferred
             | Self::NotEnoughStorage => FaultClass::Transient,
             Self::InvalidAddress | Self::UnsupportedProtocol | Self::Rejected => {
                 FaultClass::PermanentForDevice
@@ -387,6 +390,7 @@ impl FaultKind {
             Self::UnsupportedType => "image type unsupported",
             Self::InvalidAddress => "address unusable",
             Self::UnsupportedProtocol => "protocol unsupported",
+            Self::Deferred => "installation deferred",
             Self::UpdateFailed => "installation failed",
             Self::WrongVersion => "wrong version",
             Self::Rejected => "request refused",

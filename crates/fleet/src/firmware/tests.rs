@@ -558,3 +558,20 @@ fn who_is_away_at_the_first_look_is_not_silent() {
     check(&[Answer::Silence, Answer::Unsent], &["failed no answer"]);
     check(&[Answer::Silence, Answer::Silence], &["failed no answer"]);
 }
+
+/// LwM2M 1.1 core E.6, result 11: the device puts the installation off, which may pass.
+#[test]
+fn a_deferred_installation_may_be_tried_again() {
+    let mut device = Device::new();
+    let mut update = until_install_is_intended(&mut device);
+    update.handle_committed(Step::Install, at(6));
+    settle(&mut update, &mut device, at(6));
+    (device.state, device.result) = (State::Downloaded, UpdateResult::Deferred);
+    notify_state(&mut update, &device, at(8));
+    assert_eq!(kinds(&settle(&mut update, &mut device, at(8))), ["failed installation deferred"]);
+    // The next try orders again what waits on the device.
+    let mut update = fresh(&[Step::Transfer]);
+    update.start(at(100));
+    settle(&mut update, &mut device, at(100));
+    assert_eq!(device.changes.iter().filter(|change| *change == "update").count(), 2);
+}

@@ -723,3 +723,19 @@ fn a_device_that_always_leaves_when_it_is_asked_runs_out_of_tries() {
     }
     assert_eq!((granted, bench.state(id, 1).as_str()), (8 + 3, "failed"));
 }
+
+/// A device may put the installation off; that is an error only when its tries are used up.
+#[test]
+fn a_deferred_installation_is_no_error_while_tries_are_left() {
+    let mut bench = Bench::new(fleet(1, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", ""), policy());
+    for expected in ["deferred", "deferred", "failed"] {
+        let order = bench.dispatches().remove(0);
+        bench.report(&order, Progress::Sent);
+        bench.report(&order, Progress::Claimed);
+        let fault = Fault { kind: FaultKind::Deferred, detail: String::new() };
+        bench.report(&order, Progress::Failed(fault));
+        assert_eq!(bench.state(id, 1), expected);
+        bench.now = bench.now + Duration::from_secs(3_600);
+    }
+}
