@@ -152,6 +152,9 @@ impl Loops {
         }
         // Rules that allow wait for good news as well.
         run.bad_news |= state.is_settled() && run.allows();
+        if state == AttemptState::Succeeded {
+            self.absolve(operation, device);
+        }
         if state.is_in_flight() {
             self.busy.insert(device, operation);
         } else if self.busy.get(&device) == Some(&operation) {
@@ -161,6 +164,21 @@ impl Loops {
         self.outputs.push_back(Output::Record(Record::Assignment(Box::new(assignment))));
         self.tell(Event::DeviceMoved { operation, device, attempt, state });
         self.reschedule(operation, device);
+    }
+
+    /// A device that took a release of that name after all may be brought up to date by
+    /// follow-up operations again.
+    pub(super) fn absolve(&mut self, operation: OperationId, device: DeviceId) {
+        let Some(run) = self.runs.get(&operation) else { return };
+        if self.compliance.failed.is_empty() {
+            return;
+        }
+        let name = &run.release.manifest.release.name;
+        for published in self.releases.values() {
+            if published.release.manifest.release.name == *name {
+                self.compliance.failed.remove(&(published.release.id, device));
+            }
+        }
     }
 
     /// Sets the deadline of an attempt by its state.

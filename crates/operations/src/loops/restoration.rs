@@ -32,14 +32,11 @@ impl Loops {
         for assignment in &snapshot.assignments {
             let Some(run) = loops.runs.get_mut(&assignment.operation) else { continue };
             run.keep(assignment, now);
-            if matches!(assignment.state, AttemptState::Failed { .. } | AttemptState::Silent) {
-                let failed = (run.operation.release, assignment.device);
-                loops.compliance.failed.insert(failed);
-            }
             if assignment.state.is_in_flight() {
                 loops.busy.insert(assignment.device, assignment.operation);
             }
         }
+        loops.restore_failed(snapshot);
         loops.sort_by_urgency();
         loops.refresh_standards();
         loops.resume_in_flight(snapshot, now);
@@ -47,6 +44,23 @@ impl Loops {
         loops.settle_dirty(fleet, now);
         loops.compliance.sweep = false;
         loops
+    }
+
+    /// Finds who failed for good, in the order in which it happened: a later success counts.
+    fn restore_failed(&mut self, snapshot: &Snapshot) {
+        let mut settled: Vec<_> = snapshot
+            .assignments
+            .iter()
+            .filter(|known| known.state.is_final() && known.state != AttemptState::Cancelled)
+            .collect();
+        settled.sort_by_key(|known| known.since);
+        for known in settled {
+            if known.state == AttemptState::Succeeded {
+                self.absolve(known.operation, known.device);
+            } else if let Some(run) = self.runs.get(&known.operation) {
+                self.compliance.failed.insert((run.operation.release, known.device));
+            }
+        }
     }
 
     fn resume_in_flight(&mut self, snapshot: &Snapshot, now: Time) {

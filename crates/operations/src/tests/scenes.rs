@@ -340,6 +340,13 @@ fn what_failed_is_not_tried_for_ever() {
     let picked = bench.pick(1, &[failed.device.0]).unwrap();
     let order = bench.dispatches().remove(0);
     assert_eq!(order.operation, picked);
+    // It works now: from here on the device is kept up to date like every other.
+    bench.succeed(&order, "2.0.0");
+    bench.turn();
+    bench.fleet.device_mut(order.device).unwrap().version = Some(Version::new("1.0.0"));
+    bench.loops.device_changed(order.device, &bench.fleet, bench.now);
+    bench.later(1_000);
+    assert_eq!(bench.loops.operations().count(), 3);
 }
 
 #[test]
