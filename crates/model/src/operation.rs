@@ -254,7 +254,8 @@ pub enum AttemptState {
         /// What happened.
         fault: Fault,
     },
-    /// Taken back before it was told to install.
+    /// Taken back before it was told to install, or its next try was given up when the operation
+    /// ended.
     Cancelled,
 }
 
@@ -518,7 +519,7 @@ pub struct Counts {
     pub in_flight: u64,
     /// Targets not granted yet: eligible, waiting or to be retried.
     pub waiting: u64,
-    /// Targets taken back by an abort before they were told to install.
+    /// Targets taken back before they were told to install, or not tried again when it ended.
     pub cancelled: u64,
     /// Of `waiting`, how many could be granted now.
     pub eligible: u64,

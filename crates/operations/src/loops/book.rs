@@ -6,6 +6,7 @@ use model::{
 };
 
 use super::{Loops, Run, Watch};
+use crate::generation::Place;
 use crate::mix::mix;
 use crate::{Config, Event, Output};
 
@@ -265,8 +266,11 @@ impl Loops {
     pub(super) fn end(&mut self, operation: OperationId, state: OperationState, now: Time) {
         self.enter(operation, state);
         self.take_back(operation, now);
+        let given_up = self.give_up_deferred(operation, now);
         let Some(run) = self.runs.get_mut(&operation) else { return };
-        let counts = Counts { eligible: 0, ..run.counts() };
+        let counts = run.counts();
+        let waiting = counts.waiting.saturating_sub(given_up);
+        let counts = Counts { eligible: 0, waiting, ..counts };
         run.operation.counts_at_end = Some(counts);
         run.operation.ended = Some(now);
         run.operation.element = None;
@@ -290,6 +294,27 @@ impl Loops {
         for assignment in stopped {
             self.cancel(assignment, now);
         }
+    }
+
+    /// What was to be tried again is not: its last try stays as it was recorded. Returns how many
+    /// of those devices were counted among the waiting.
+    fn give_up_deferred(&mut self, operation: OperationId, now: Time) -> u64 {
+        let Some(run) = self.runs.get(&operation) else { return 0 };
+        let deferred: Vec<Assignment> = run
+            .assignments
+            .values()
+            .filter(|known| matches!(known.state, AttemptState::Deferred { .. }))
+            .cloned()
+            .collect();
+        let mut waited = 0;
+        for mut assignment in deferred {
+            let place = self.runs.get(&operation).map(|run| run.place_of(assignment.device));
+            waited += u64::from(matches!(place, Some(Place::Waiting(_) | Place::Ready)));
+            assignment.state = AttemptState::Cancelled;
+            assignment.since = now;
+            self.put(assignment, now);
+        }
+        waited
     }
 
     /// Whether nothing that an attempt was told can change its device any more without another

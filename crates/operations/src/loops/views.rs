@@ -70,7 +70,10 @@ impl Loops {
         let Some(run) = self.runs.get(&id) else {
             return Eligibility::Excluded { exclusion: Exclusion::NotPicked };
         };
-        if let Some(known) = run.assignments.get(&device.id).and_then(|known| standing(known, now))
+        if let Some(known) = run
+            .assignments
+            .get(&device.id)
+            .and_then(|known| standing(known, run.operation.state, now))
         {
             return known;
         }
@@ -110,7 +113,7 @@ impl Loops {
                     "element {}, try {}: {}",
                     known.element,
                     known.attempt,
-                    words(&known.state)
+                    words(&known.state, run.operation.state)
                 ),
                 age: Some(now.since(known.since)),
             });
@@ -138,14 +141,16 @@ impl Loops {
 }
 
 /// What an assignment says about granting its device; none when it may be granted again.
-fn standing(known: &Assignment, now: Time) -> Option<Eligibility> {
+fn standing(known: &Assignment, operation: OperationState, now: Time) -> Option<Eligibility> {
     let attempts = known.tries();
     let exclusion = match &known.state {
-        AttemptState::Deferred { until, .. } if *until > now => {
+        AttemptState::Deferred { until, .. } if *until > now && !operation.is_final() => {
             let exclusion = Exclusion::RetryWaiting { until: *until, attempts };
             return Some(Eligibility::Waiting { exclusion });
         }
         AttemptState::Deferred { .. } | AttemptState::Succeeded => return None,
+        // Taken back for another reason: what it is now tells why.
+        AttemptState::Cancelled if operation != OperationState::Aborted => return None,
         AttemptState::Failed { .. } | AttemptState::Silent => {
             Exclusion::RetriesExhausted { attempts }
         }
@@ -159,9 +164,12 @@ fn standing(known: &Assignment, now: Time) -> Option<Eligibility> {
     Some(Eligibility::Excluded { exclusion })
 }
 
-fn words(state: &AttemptState) -> String {
+fn words(state: &AttemptState, operation: OperationState) -> String {
     match state {
         AttemptState::Failed { fault } => format!("failed: {fault}"),
+        AttemptState::Deferred { fault, .. } if operation.is_final() => {
+            format!("not tried again, the operation is {operation}: {fault}")
+        }
         AttemptState::Deferred { until, fault } => format!("tried again at {until}: {fault}"),
         state => state.as_str().to_owned(),
     }

@@ -746,3 +746,26 @@ fn a_deferred_installation_is_no_error_while_tries_are_left() {
         bench.now = bench.now + Duration::from_secs(3_600);
     }
 }
+
+/// An operation that has ended tries nothing again, and does not say so either.
+#[test]
+fn an_ended_operation_has_nobody_to_be_tried_again() {
+    let mut bench = Bench::new(fleet(4, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", ""), policy());
+    let order = bench.dispatches().remove(0);
+    bench.fail(&order, FaultKind::ConnectionLost);
+    bench.turn();
+    assert_eq!(bench.state(id, order.device.0), "deferred");
+    bench.loops.abort(id, "me", "", bench.now).unwrap();
+    bench.turn();
+    assert_eq!(bench.state(id, order.device.0), "cancelled");
+    let counts = bench.loops.counts(id).unwrap();
+    assert_eq!((counts.targets(), counts.waiting), (4, 4 - counts.cancelled));
+    let known = bench.fleet.device(order.device).unwrap();
+    let Eligibility::Excluded { exclusion } = bench.loops.identify(id, known, bench.now) else {
+        panic!("it waits for nothing");
+    };
+    assert_eq!(exclusion.code(), "operation.aborted");
+    let checks = bench.loops.explain(id, known, bench.now);
+    assert!(checks.iter().all(|check| !check.detail.contains("again")), "{checks:?}");
+}
