@@ -24,7 +24,9 @@ pub enum HoldError {
 
 impl Engine {
     /// Publishes a release, and starts its operation when a policy is given. The image of a
-    /// firmware release must have been added before.
+    /// firmware release must have been added before. The same `key` gives the same operation and
+    /// its release, however often it is sent (I15); without an operation there is nothing to keep
+    /// under it, and name and version tell that the release exists.
     ///
     /// # Errors
     /// Those of [`operations::Loops::publish`].
@@ -33,11 +35,19 @@ impl Engine {
         manifest: Manifest,
         by: &str,
         start: Option<Policy>,
+        key: Option<&str>,
         seed: u64,
         now: Time,
     ) -> Result<(ReleaseId, Option<OperationId>), PublishError> {
+        let known = key.and_then(|key| self.accepted.get(key)).copied();
+        if let Some(known) = known.and_then(|id| self.loops.operation(id)) {
+            return Ok((known.release, Some(known.id)));
+        }
         let published = self.loops.publish(manifest, by, start, &self.fleet, seed, now);
         self.after_order(now);
+        if let Ok((_, Some(operation))) = &published {
+            self.accept(key, *operation, now);
+        }
         published
     }
 
@@ -58,12 +68,17 @@ impl Engine {
         }
         let opened = self.loops.open(request, &self.fleet, seed, now);
         self.after_order(now);
-        if let (Ok(operation), Some(key)) = (&opened, key) {
-            let record = Record::Accepted { key: key.to_owned(), operation: *operation, at: now };
-            self.accepted.insert(key.to_owned(), *operation);
-            self.outbox.record(record);
+        if let Ok(operation) = &opened {
+            self.accept(key, *operation, now);
         }
         opened
+    }
+
+    /// Keeps what an idempotency key stands for.
+    fn accept(&mut self, key: Option<&str>, operation: OperationId, now: Time) {
+        let Some(key) = key else { return };
+        self.accepted.insert(key.to_owned(), operation);
+        self.outbox.record(Record::Accepted { key: key.to_owned(), operation, at: now });
     }
 
     /// Stops an operation until it is resumed; devices in flight complete.

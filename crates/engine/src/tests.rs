@@ -365,7 +365,7 @@ fn nothing_that_changes_a_device_leaves_before_its_intent_is_durable() {
     )
     .unwrap();
     let policy = Some(model::Policy::default());
-    pair.engine.publish(manifest, "test", policy, 1, pair.now).unwrap();
+    pair.engine.publish(manifest, "test", policy, None, 1, pair.now).unwrap();
     pair.seen.clear();
     let mut committed = 0;
     for _ in 0..20 {

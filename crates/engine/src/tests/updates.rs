@@ -33,7 +33,7 @@ fn manifest(extra: &str) -> Manifest {
 impl Pair {
     fn start(&mut self, extra: &str) {
         let policy = Some(Policy::default());
-        self.engine.publish(manifest(extra), "test", policy, 1, self.now).unwrap();
+        self.engine.publish(manifest(extra), "test", policy, None, 1, self.now).unwrap();
         self.settle();
     }
 
@@ -173,7 +173,7 @@ fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
     policy.retry.attempts_max = 1;
     // What it is asked gets lost, and then it does not listen any more.
     pair.now = pair.now + Duration::from_secs(90);
-    pair.engine.publish(manifest(""), "test", Some(policy), 1, pair.now).unwrap();
+    pair.engine.publish(manifest(""), "test", Some(policy), None, 1, pair.now).unwrap();
     while let Some(batch) = pair.engine.poll_batch() {
         pair.engine.handle_committed(batch.id, pair.now);
     }
@@ -193,4 +193,23 @@ fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
     pair.update = (0, 1);
     pair.register_as("Q");
     assert_eq!(pair.state(), AttemptState::Succeeded);
+}
+
+/// I15: an order to publish that is sent again under its key makes nothing new.
+#[test]
+fn a_key_makes_a_release_and_its_operation_once() {
+    let mut pair = Pair::new(Snapshot::default());
+    for _ in 0..2 {
+        let policy = Some(Policy::default());
+        let key = Some("k-1");
+        let published =
+            pair.engine.publish(manifest(""), "test", policy, key, 1, pair.now).unwrap();
+        assert_eq!(published, (model::ReleaseId(1), Some(OPERATION)));
+        pair.settle();
+    }
+    let kept = pair.records.iter().filter(|record| {
+        matches!(record, model::Record::Accepted { key, operation, .. } if key == "k-1" && *operation == OPERATION)
+    });
+    assert_eq!(kept.count(), 1);
+    assert_eq!(pair.engine.accepted("k-1"), Some(OPERATION));
 }

@@ -33,7 +33,7 @@ pub(super) async fn publish(
     headers: HeaderMap,
     Content(request): Content<PublishRequest>,
 ) -> Result<(StatusCode, Json<PublishResponse>), Refusal> {
-    idempotency_key(&headers)?;
+    let key = idempotency_key(&headers)?;
     let manifest = request.format.read(&request.manifest)?;
     let policy = site.policy(request.policy)?;
     let by = by_or_api(request.by);
@@ -42,7 +42,10 @@ pub(super) async fn publish(
     let start = request.start.then_some(policy);
     let (release, operation, is_new) = site
         .handle
-        .order(move |engine, now| publish_now(engine, manifest, image, &by, start, now))
+        .order(move |engine, now| {
+            let start = start.map(|policy| (policy, key));
+            publish_now(engine, manifest, image, &by, start, now)
+        })
         .await??;
     let operation = match operation {
         Some(operation) => Some(site.summary(operation).await?),
@@ -82,25 +85,35 @@ fn publish_now(
     manifest: Manifest,
     image: Option<(Sha256, Bytes)>,
     by: &str,
-    start: Option<Policy>,
+    start: Option<(Policy, Option<String>)>,
     now: Time,
 ) -> Result<(ReleaseId, Option<OperationId>, bool), Refusal> {
+    let (start, key) = start.map_or((None, None), |(policy, key)| (Some(policy), key));
+    let key = key.as_deref();
     let section = &manifest.release;
     let known = engine.loops().releases().find(|release| {
         let published = &release.manifest.release;
         published.name == section.name && published.version == section.version
     });
-    if let Some(known) = known
-        && *known.manifest == manifest
+    let same = known.filter(|known| *known.manifest == manifest).map(|known| known.id);
+    let accepted = key.and_then(|key| engine.accepted(key));
+    if let Some(operation) = accepted.and_then(|id| engine.loops().operation(id))
+        && same != Some(operation.release)
     {
-        let id = known.id;
-        return publish_again(engine, id, by, start, now).map(|operation| (id, operation, false));
+        let message = format!("the idempotency key stands for another order, {}", operation.id);
+        return Err(Refusal::new(ProblemCode::KeyReused, message)
+            .field(api::route::IDEMPOTENCY_KEY)
+            .hint("Draw a new key for each order."));
+    }
+    if let Some(id) = same {
+        return publish_again(engine, id, by, start, key, now)
+            .map(|operation| (id, operation, false));
     }
     let digest = image.as_ref().map(|(sha256, _)| *sha256);
     if let Some((sha256, bytes)) = image {
         engine.add_image(sha256, bytes);
     }
-    let published = engine.publish(manifest, by, start, random_seed(), now);
+    let published = engine.publish(manifest, by, start, key, random_seed(), now);
     match published {
         Ok((release, operation)) => Ok((release, operation, true)),
         Err(error) => {
@@ -119,6 +132,7 @@ fn publish_again(
     release: ReleaseId,
     by: &str,
     start: Option<Policy>,
+    key: Option<&str>,
     now: Time,
 ) -> Result<Option<OperationId>, Refusal> {
     let Some(policy) = start else { return Ok(None) };
@@ -137,7 +151,7 @@ fn publish_again(
         origin: Origin::Manual { by: by.to_owned() },
         agreement: None,
     };
-    Ok(Some(engine.open_operation(request, None, random_seed(), now)?))
+    Ok(Some(engine.open_operation(request, key, random_seed(), now)?))
 }
 
 impl Site {

@@ -546,7 +546,7 @@ impl World {
                     engine.add_image(artifact.sha256, image.clone());
                 }
                 let policy = start.as_deref().cloned();
-                engine.publish(manifest, "simulator", policy, self.plan.seed, now).is_ok()
+                engine.publish(manifest, "simulator", policy, None, self.plan.seed, now).is_ok()
             }
             Order::Open { release, devices, policy } => {
                 let devices = devices
