@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -33,17 +33,18 @@ pub(crate) struct Device {
     client: Client,
     socket: UdpSocket,
     started: Instant,
-    testimony: Testimony,
+    testimony: Arc<Mutex<Testimony>>,
 }
 
 impl Device {
-    /// Starts it on a thread of its own; it goes on until `stop`.
+    /// Starts it on a thread of its own; it goes on until `stop`. What it has to say so far can be
+    /// looked at any time.
     pub(crate) fn run(
         name: &str,
         habit: Habit,
         server: SocketAddr,
         stop: Arc<AtomicBool>,
-    ) -> JoinHandle<Testimony> {
+    ) -> (JoinHandle<()>, Arc<Mutex<Testimony>>) {
         let config = ClientConfig {
             lifetime_s: 300,
             ..ClientConfig::new(name, server, Arc::new(Definitions::core()))
@@ -59,12 +60,13 @@ impl Device {
         let client = Client::new(config, objects, None, 1).expect("a good name");
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket");
-        let device =
-            Self { client, socket, started: Instant::now(), testimony: Testimony::default() };
-        std::thread::spawn(move || device.live(habit, &stop))
+        let testimony = Arc::new(Mutex::new(Testimony::default()));
+        let said = Arc::clone(&testimony);
+        let device = Self { client, socket, started: Instant::now(), testimony };
+        (std::thread::spawn(move || device.live(habit, &stop)), said)
     }
 
-    fn live(mut self, habit: Habit, stop: &AtomicBool) -> Testimony {
+    fn live(mut self, habit: Habit, stop: &AtomicBool) {
         let mut buffer = [0; 2_048];
         let mut next = Duration::ZERO;
         while !stop.load(Ordering::Relaxed) {
@@ -90,18 +92,18 @@ impl Device {
             }
             self.hand_out();
         }
-        self.testimony
     }
 
     fn hand_out(&mut self) {
         while let Some(event) = self.client.poll_event() {
+            let mut testimony = self.testimony.lock().expect("nobody panics with it");
             match event {
-                Event::Registered { .. } => self.testimony.registered += 1,
-                Event::Updated => self.testimony.updated += 1,
-                Event::Read { .. } => self.testimony.read += 1,
+                Event::Registered { .. } => testimony.registered += 1,
+                Event::Updated => testimony.updated += 1,
+                Event::Read { .. } => testimony.read += 1,
                 Event::RegistrationRefused { .. }
                 | Event::RegistrationFailed { .. }
-                | Event::RegistrationLost => self.testimony.failures += 1,
+                | Event::RegistrationLost => testimony.failures += 1,
                 _ => {}
             }
         }
