@@ -160,16 +160,23 @@ impl Engine {
         } else {
             Standing::default()
         };
-        let procedure = self.procedure(&change, &guards, standing);
+        let token = token(operation, device, attempt);
+        let procedure = self.procedure(&change, &guards, &token, standing);
         self.running.insert(device, Running { operation, attempt, release, procedure });
         self.step(device, now, |procedure| procedure.start(now));
     }
 
-    fn procedure(&self, change: &Change, guards: &[ResourcePath], standing: Standing) -> Procedure {
+    fn procedure(
+        &self,
+        change: &Change,
+        guards: &[ResourcePath],
+        token: &str,
+        standing: Standing,
+    ) -> Procedure {
         match change {
             Change::Firmware(goal) => {
                 let uri = format!(
-                    "coap://{}{}",
+                    "coap://{}{}/{token}",
                     self.config.public_address,
                     fleet::firmware_path(&goal.sha256)
                 );
@@ -267,14 +274,36 @@ impl Engine {
         }
     }
 
+    /// The device that fetches an image: the one its path names while it is to have that image,
+    /// else the one registered at that address. Some clients fetch from a port of their own.
+    pub(crate) fn puller(
+        &self,
+        peer: SocketAddr,
+        path: &str,
+        token: Option<&str>,
+    ) -> Option<DeviceId> {
+        let named = token.and_then(device_of).filter(|device| self.is_to_fetch(*device, path));
+        named.or_else(|| {
+            let registration = self.registry.by_peer(peer)?;
+            let name = EndpointName::new(registration.endpoint().as_str()).ok()?;
+            self.names.get(&name).copied()
+        })
+    }
+
+    /// Whether the attempt under way on a device brings the image of that path. An earlier try's
+    /// transfer may go on in the next, so the image counts and not the try.
+    fn is_to_fetch(&self, device: DeviceId, path: &str) -> bool {
+        let release = self.running.get(&device).and_then(|run| self.loops.release(run.release));
+        release.is_some_and(|release| {
+            let mut images = release.manifest.artifact.iter();
+            images.any(|image| fleet::firmware_path(&image.sha256) == path)
+        })
+    }
+
     /// A pulling device fetched up to `bytes` of its image.
-    pub(crate) fn image_moved(&mut self, peer: SocketAddr, bytes: usize, now: Time) {
-        let Some(registration) = self.registry.by_peer(peer) else { return };
-        let Ok(name) = EndpointName::new(registration.endpoint().as_str()) else { return };
-        if let Some(device) = self.names.get(&name).copied() {
-            self.contact(device, now);
-            self.moved(device, bytes, now);
-        }
+    pub(crate) fn image_moved(&mut self, device: DeviceId, bytes: usize, now: Time) {
+        self.contact(device, now);
+        self.moved(device, bytes, now);
     }
 
     /// A pushed image was acknowledged up to `bytes`.
@@ -293,4 +322,16 @@ impl Engine {
         let progress = Progress::Transferring { bytes: bytes as u64 };
         self.report(operation, device, attempt, progress, now);
     }
+}
+
+/// The last part of the path under which one attempt fetches its image. It names the device
+/// whatever address it fetches from, and is no secret.
+fn token(operation: OperationId, device: DeviceId, attempt: u32) -> String {
+    format!("{:x}-{:x}-{attempt:x}", operation.0, device.0)
+}
+
+/// The device that a [`token`] names.
+fn device_of(token: &str) -> Option<DeviceId> {
+    let device = token.split('-').nth(1)?;
+    u64::from_str_radix(device, 16).ok().map(DeviceId)
 }

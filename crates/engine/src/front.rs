@@ -25,11 +25,14 @@ impl Engine {
             (Code::POST, ["rd"]) => self.serve_register(peer, request, now),
             (Code::POST, ["rd", _]) => self.serve_update(peer, request, now),
             (Code::DELETE, ["rd", _]) => self.serve_deregister(request, now),
-            (Code::GET, ["fw", name]) => self.serve_image(peer, name, request, now),
+            (Code::GET, ["fw", name]) => self.serve_image(peer, name, None, request, now),
+            (Code::GET, ["fw", name, token]) => {
+                self.serve_image(peer, name, Some(token), request, now)
+            }
             (Code::GET, [".well-known", "core"]) => Response::new(Code::CONTENT)
                 .content_format(lwm2m::ContentFormat::LINK.0)
                 .payload(WELL_KNOWN_CORE),
-            (_, ["rd" | "fw"] | ["rd" | "fw", _] | [".well-known", "core"]) => {
+            (_, ["rd" | "fw"] | ["rd" | "fw", _] | ["fw", _, _] | [".well-known", "core"]) => {
                 Response::new(Code::METHOD_NOT_ALLOWED)
             }
             _ => Response::new(Code::NOT_FOUND),
@@ -74,10 +77,12 @@ impl Engine {
         &mut self,
         peer: SocketAddr,
         name: &str,
+        token: Option<&str>,
         request: &Request,
         now: Time,
     ) -> Response {
-        let Some(image) = self.images.get(&format!("/fw/{name}")) else {
+        let path = format!("/fw/{name}");
+        let Some(image) = self.images.get(&path) else {
             return Response::new(Code::NOT_FOUND);
         };
         let response = Response::new(Code::CONTENT)
@@ -87,7 +92,9 @@ impl Engine {
         self.statistics.image_blocks += 1;
         let block =
             request.options.first(coap::OptionNumber::BLOCK2).and_then(coap::BlockValue::decode);
-        self.image_moved(peer, block.map_or(0, coap::BlockValue::offset), now);
+        if let Some(device) = self.puller(peer, &path, token) {
+            self.image_moved(device, block.map_or(0, coap::BlockValue::offset), now);
+        }
         response
     }
 

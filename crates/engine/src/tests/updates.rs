@@ -213,3 +213,36 @@ fn a_key_makes_a_release_and_its_operation_once() {
     assert_eq!(kept.count(), 1);
     assert_eq!(pair.engine.accepted("k-1"), Some(OPERATION));
 }
+
+/// Some clients fetch their image from a port of their own: its blocks are their progress too.
+#[test]
+fn blocks_fetched_from_another_port_are_progress() {
+    for (path, expected) in [("URI", "accepted"), ("/fw/0909090909090909", "deferred")] {
+        let mut pair = Pair::new(Snapshot::default());
+        pair.engine.add_image(model::Sha256([9; 32]), vec![7; 3_000].into());
+        pair.register_as("Q");
+        pair.start("");
+        let given = pair.uri.strip_prefix("coap://127.0.0.1:5683").unwrap().to_owned();
+        assert!(given.starts_with("/fw/0909090909090909/"), "{given}");
+        pair.advance(Duration::from_secs(290));
+        pair.from = "127.0.0.1:50000";
+        let path = if path == "URI" { &given } else { path };
+        let fetched = pair.send(coap::Request::get(path));
+        assert_eq!(fetched[0].payload.len(), 3_000);
+        pair.from = super::DEVICE;
+        pair.advance(Duration::from_secs(250));
+        assert_eq!(pair.state().as_str(), expected, "{path}");
+    }
+}
+
+/// What a path says that no attempt gave out is nobody's progress, and the image comes anyway.
+#[test]
+fn any_last_part_of_an_image_path_is_served() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.engine.add_image(model::Sha256([9; 32]), vec![7; 3_000].into());
+    pair.register();
+    for token in ["1-1-1", "x", "-", "1-ffffffffffffffffff-1", "1-0-1"] {
+        let path = format!("/fw/0909090909090909/{token}");
+        assert_eq!(pair.send(coap::Request::get(&path))[0].payload.len(), 3_000, "{token}");
+    }
+}

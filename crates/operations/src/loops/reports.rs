@@ -222,7 +222,10 @@ impl Loops {
             watch.heard = now;
             self.reschedule(operation, device);
         }
-        self.advance(assignment, AttemptState::Accepted, known, now);
+        // Before anything was sent these are the blocks of an earlier try.
+        if assignment.state != AttemptState::Granted {
+            self.advance(assignment, AttemptState::Accepted, known, now);
+        }
     }
 
     /// The release of the hop that is being installed.
