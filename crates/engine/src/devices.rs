@@ -280,9 +280,9 @@ impl Engine {
             Purpose::Identity => self.identity_answered(&pending, answer, now),
             // To who gave an order it is all the same why there is no answer.
             Purpose::Order(token) if *answer == Answer::Unsent => {
-                self.order_answered(token, Answer::Silence);
+                self.order_answered(token, &pending, Answer::Silence, now);
             }
-            Purpose::Order(token) => self.order_answered(token, answer.clone()),
+            Purpose::Order(token) => self.order_answered(token, &pending, answer.clone(), now),
             Purpose::Procedure { operation, attempt } => {
                 let same = self
                     .running
@@ -405,9 +405,20 @@ impl Engine {
         }
     }
 
-    fn order_answered(&mut self, token: AskToken, answer: Answer) {
+    fn order_answered(&mut self, token: AskToken, order: &Pending, answer: Answer, now: Time) {
         self.orders_open = self.orders_open.saturating_sub(1);
         self.events.push_back(Event::Answered { token, answer });
+        if let Some(open) = self.orders_changing.get_mut(&order.device)
+            && order.ask.changes_device()
+        {
+            *open -= 1;
+            if *open == 0 {
+                self.orders_changing.remove(&order.device);
+                if let Some(dispatch) = self.delayed.remove(&order.device) {
+                    self.begin(dispatch, now);
+                }
+            }
+        }
     }
 
     /// A device is at another address: what was asked at the old one brings no answer, and its
@@ -457,10 +468,14 @@ impl Engine {
             self.observations.remove(&id);
             self.endpoint.cancel(id, now.since_origin());
         }
+        let mut lost: Vec<Pending> = live.parked.into();
         for id in live.open {
             self.endpoint.cancel(id, now.since_origin());
-            if let Some(Pending { purpose: Purpose::Order(token), .. }) = self.asks.remove(&id) {
-                self.order_answered(token, Answer::Silence);
+            lost.extend(self.asks.remove(&id));
+        }
+        for pending in lost {
+            if let Purpose::Order(token) = pending.purpose {
+                self.order_answered(token, &pending, Answer::Silence, now);
             }
         }
     }

@@ -146,7 +146,13 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, dispatch: Dispatch, now: Time) {
+    /// Begins an attempt. One change at a time (I1): not before an operator's order to the
+    /// device that changes it is answered.
+    pub(crate) fn begin(&mut self, dispatch: Dispatch, now: Time) {
+        if self.orders_changing.contains_key(&dispatch.device) {
+            self.delayed.insert(dispatch.device, dispatch);
+            return;
+        }
         let Dispatch { operation, device, attempt, release, change, guards, resume } = dispatch;
         // The grant may have been taken back while it was being committed.
         let granted = self.loops.assignment(operation, device).is_some_and(|assignment| {

@@ -8,7 +8,7 @@ use coap::{Endpoint, RequestId, Transmit};
 use fleet::Ask;
 use lwm2m::{Definitions, Path, Registry};
 use model::{DeviceId, EndpointName, Fleet, Record, Sha256, Snapshot, Time};
-use operations::Loops;
+use operations::{Dispatch, Loops};
 
 use crate::devices::Live;
 use crate::execution::{Effect, Intents, Running};
@@ -43,6 +43,10 @@ pub struct Engine {
     pub(crate) next_ask: u64,
     /// Orders of operators that are not answered yet.
     pub(crate) orders_open: usize,
+    /// Of those, how many change their device, for devices that have one.
+    pub(crate) orders_changing: BTreeMap<DeviceId, usize>,
+    /// Attempts that begin when such orders are answered.
+    pub(crate) delayed: BTreeMap<DeviceId, Dispatch>,
     /// The one timer of each device that has something due, in both directions.
     pub(crate) timers: BTreeSet<(Time, DeviceId)>,
     pub(crate) due: BTreeMap<DeviceId, Time>,
@@ -129,6 +133,8 @@ impl Engine {
             unanswered: VecDeque::new(),
             next_ask: 1,
             orders_open: 0,
+            orders_changing: BTreeMap::new(),
+            delayed: BTreeMap::new(),
             timers: BTreeSet::new(),
             due: BTreeMap::new(),
             intents: Intents::new(),

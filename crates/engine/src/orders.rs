@@ -168,10 +168,12 @@ impl Engine {
             Presence::Asleep => return Err(AskError::Asleep(device)),
             Presence::Offline => return Err(AskError::Offline(device)),
         }
+        let running = self.running.get(&device).map(|run| run.operation);
+        let delayed = self.delayed.get(&device).map(|dispatch| dispatch.operation);
         if ask.changes_device()
-            && let Some(run) = self.running.get(&device)
+            && let Some(operation) = running.or(delayed)
         {
-            return Err(AskError::InOperation { device, operation: run.operation });
+            return Err(AskError::InOperation { device, operation });
         }
         if self.orders_open >= self.config.asks_open_max {
             return Err(AskError::Busy(format!("at most {}", self.config.asks_open_max)));
@@ -179,6 +181,9 @@ impl Engine {
         let token = AskToken(self.next_ask);
         self.next_ask += 1;
         self.orders_open += 1;
+        if ask.changes_device() {
+            *self.orders_changing.entry(device).or_default() += 1;
+        }
         self.ask(Pending { device, ask, purpose: Purpose::Order(token) });
         self.turn(now);
         Ok(token)

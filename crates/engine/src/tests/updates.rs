@@ -246,3 +246,44 @@ fn any_last_part_of_an_image_path_is_served() {
         assert_eq!(pair.send(coap::Request::get(&path))[0].payload.len(), 3_000, "{token}");
     }
 }
+
+/// I1: one change at a time on a device, an operator's own order included.
+#[test]
+fn an_update_waits_for_an_order_that_changes_its_device() {
+    let mut pair = Pair::new(Snapshot::default());
+    pair.register();
+    pair.deaf_to = Some("/3/0/14");
+    let path = lwm2m::Path::resource(3, 0, 14);
+    let write = fleet::Ask::Write(path, lwm2m::Value::String("+01:00".to_owned()));
+    pair.engine.order(ME, write.clone(), pair.now).unwrap();
+    pair.start("");
+    pair.advance(Duration::from_secs(5));
+    assert_eq!(pair.first("PUT /5/0/1"), usize::MAX, "{:?}", pair.seen);
+    let second = pair.engine.order(ME, write, pair.now);
+    assert!(matches!(second, Err(crate::AskError::InOperation { .. })), "{second:?}");
+    // The order is over, in vain: the device registers anew.
+    pair.register();
+    assert!(pair.first("PUT /5/0/1") < usize::MAX, "{:?}", pair.seen);
+}
+
+/// The same when the order is answered, and a read delays nothing.
+#[test]
+fn an_update_begins_when_the_order_is_answered() {
+    for (ask, delays) in [
+        (fleet::Ask::Read(lwm2m::Path::resource(3, 0, 4)), false),
+        (fleet::Ask::Execute(lwm2m::Path::resource(3, 0, 4), String::new()), true),
+    ] {
+        let mut pair = Pair::new(Snapshot::default());
+        pair.register();
+        // The order is on its way when the operation opens.
+        pair.engine.order(ME, ask, pair.now).unwrap();
+        let policy = Some(Policy::default());
+        pair.engine.publish(manifest(""), "test", policy, None, 1, pair.now).unwrap();
+        while let Some(batch) = pair.engine.poll_batch() {
+            pair.engine.handle_committed(batch.id, pair.now);
+        }
+        assert_eq!(pair.engine.operation_on(ME).is_none(), delays);
+        pair.settle();
+        assert_eq!(pair.update.0, 1, "it transfers: {:?}", pair.seen);
+    }
+}
