@@ -115,8 +115,10 @@ fn refused(answer: &Answered) -> Refusal {
             ProblemCode::DeviceRefused,
             format!("the device's answer cannot be understood: {words}"),
         ),
-        Answered::Silence | Answered::Unsent => Refusal::new(ProblemCode::DeviceTimeout, "the device did not answer")
-            .hint("Whether it acted is unknown; look at it before repeating an order."),
+        Answered::Silence | Answered::Unsent => {
+            Refusal::new(ProblemCode::DeviceTimeout, "the device did not answer")
+                .hint("Whether it acted is unknown; look at it before repeating an order.")
+        }
         Answered::Values(_) | Answered::Done => {
             Refusal::new(ProblemCode::DeviceRefused, "the device answered something else")
         }
