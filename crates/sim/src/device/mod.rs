@@ -127,12 +127,13 @@ enum Off {
 }
 
 impl SimulatedDevice {
-    /// Creates a device that shows up after its profile's arrival time, with what a fleet that
-    /// ran before left in its flash, or fresh from the factory.
+    /// Creates a device fresh from the factory, which shows up after its profile's arrival time,
+    /// or one with what a fleet that ran before left in its flash: it has arrived already.
     #[must_use]
     pub fn new(profile: Profile, surroundings: Arc<Surroundings>, flash: Option<Flash>) -> Self {
+        let arrives_after = if flash.is_some() { Duration::ZERO } else { profile.arrives_after };
+        let arrived = surroundings.started + arrives_after;
         let flash = flash.unwrap_or_else(|| Flash::factory(&profile));
-        let arrived = surroundings.started + profile.arrives_after;
         let stage = if flash.is_bricked() {
             Stage::Bricked
         } else {
@@ -242,6 +243,15 @@ impl SimulatedDevice {
             self.note(LogEvent::Left { goodbye: false }, now);
             self.actions.push_back(Action::CloseSocket);
             self.stage = Stage::Away { until: now + time, returning: true };
+        }
+    }
+
+    /// Writes the rest of an image to flash at once, when it is being written. For a fleet that
+    /// stops: its devices do not lose their power because nobody simulates them for a while.
+    pub fn finish_flash(&mut self, now: Duration) {
+        let Stage::On(running) = &mut self.stage else { return };
+        if running.flashing_until.take().is_some() {
+            self.install(now);
         }
     }
 

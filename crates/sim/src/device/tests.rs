@@ -240,6 +240,24 @@ fn a_device_that_lost_power_has_the_flash_it_had() {
 }
 
 #[test]
+fn a_device_of_a_fleet_that_stops_finishes_what_it_writes_and_goes_on_at_once() {
+    let slow = |profile: &mut Profile| {
+        profile.flash_time = Duration::from_secs(5);
+        profile.arrives_after = Duration::from_secs(1);
+    };
+    let mut stage = Bench::new(vec![profile(slow)], image());
+    stage.run_until(3);
+    let now = stage.now;
+    let device = &mut stage.devices[0].0;
+    device.finish_flash(now);
+    assert!(device.take_flash_change());
+    let flash = device.flash().clone();
+    assert_eq!(flash.version, "1.1.0");
+    let again = SimulatedDevice::new(profile(slow), Arc::clone(&device.surroundings), Some(flash));
+    assert_eq!(again.poll_timeout(), Some(Duration::ZERO), "it has arrived before");
+}
+
+#[test]
 fn charge_and_signal_are_told_to_observers() {
     let second = Duration::from_secs(1);
     let mut stage = Bench::new(

@@ -256,7 +256,7 @@ impl Node {
             let wake_at = self.wake_at();
             tokio::select! {
                 biased;
-                _ = stopped.changed() => return,
+                _ = stopped.changed() => return self.stop().await,
                 () = readable(self.socket.as_ref()) => self.receive(),
                 () = until(wake_at) => {
                     let now = self.started.elapsed();
@@ -264,6 +264,12 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Keeps what was being written to flash: a fleet that is started again goes on with it.
+    async fn stop(mut self) {
+        self.device.finish_flash(self.started.elapsed());
+        self.drain().await;
     }
 
     fn wake_at(&self) -> Option<Instant> {
