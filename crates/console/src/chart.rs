@@ -177,29 +177,21 @@ impl Chart {
         }
     }
 
-    /// Names of everything drawn, in one row under the axis.
+    /// Names of everything drawn, under the axis: a row of lines and a row of bands.
     fn legend(&self) -> Markup {
-        let mut x = LEFT;
-        let y = HEIGHT - 12.0;
-        let mut entry = |text: &str| {
-            let at = x;
-            // Letters are about 6.9 units wide at this size; 34 is the sign and the gap.
-            #[expect(clippy::cast_precision_loss, reason = "names are short")]
-            let width = text.chars().count() as f64 * 6.9 + 34.0;
-            x += width;
-            at
-        };
+        let (y, band_y) = (HEIGHT - 34.0, HEIGHT - 12.0);
+        let (mut line_x, mut band_x) = (LEFT, LEFT);
         html! {
             g .legend {
                 @for (at, series) in self.series.iter().enumerate() {
-                    @let x = entry(&series.name);
+                    @let x = take_width(&mut line_x, &series.name);
                     line class={ "line s" (at % Self::SERIES_MAX) } x1=(decimal(x)) y1=(decimal(y - 4.0))
                         x2=(decimal(x + 16.0)) y2=(decimal(y - 4.0)) stroke=(series_colour(at))
                         stroke-width="2.5" stroke-dasharray=[series_dash(at)] {}
                     text x=(decimal(x + 21.0)) y=(decimal(y)) { (series.name) }
                 }
                 @if let Some(reference) = &self.reference {
-                    @let x = entry(&reference.name);
+                    @let x = take_width(&mut line_x, &reference.name);
                     line .reference x1=(decimal(x)) x2=(decimal(x + 16.0)) y1=(decimal(y - 4.0))
                         y2=(decimal(y - 4.0)) stroke="#5b6470" stroke-width="1.5"
                         stroke-dasharray="6 4" {}
@@ -208,11 +200,11 @@ impl Chart {
                 @for band in &self.bands {
                     @let name = format!("{} {}–{} %", band.phase.as_str(),
                         decimal(band.from_percent), decimal(band.to_percent));
-                    @let x = entry(&name);
+                    @let x = take_width(&mut band_x, &name);
                     rect class={ "band " (band.phase.as_str()) } x=(decimal(x))
-                        y=(decimal(y - 10.0)) width="16" height="11"
+                        y=(decimal(band_y - 10.0)) width="16" height="11"
                         fill=(band_colour(band.phase)) fill-opacity="0.45" {}
-                    text x=(decimal(x + 21.0)) y=(decimal(y)) { (name) }
+                    text x=(decimal(x + 21.0)) y=(decimal(band_y)) { (name) }
                 }
             }
         }
@@ -433,6 +425,14 @@ const fn band_colour(phase: Phase) -> &'static str {
     }
 }
 
+/// Where the next name of the legend begins; moves on behind it.
+fn take_width(x: &mut f64, name: &str) -> f64 {
+    // Letters are about 6.9 units wide at this size; 34 is the sign and the gap.
+    #[expect(clippy::cast_precision_loss, reason = "names are short")]
+    let width = name.chars().count() as f64 * 6.9 + 34.0;
+    std::mem::replace(x, *x + width)
+}
+
 const fn series_colour(at: usize) -> &'static str {
     ["#1f5fbf", "#a3338b", "#0f7b72", "#8a5a00"][at % Chart::SERIES_MAX]
 }
@@ -443,7 +443,7 @@ fn series_dash(at: usize) -> Option<&'static str> {
 }
 
 const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 360.0;
+const HEIGHT: f64 = 382.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 884.0;
 const TOP: f64 = 14.0;
