@@ -12,7 +12,7 @@ use sha2::Digest;
 use tokio::runtime::Runtime;
 
 /// Longest wait for something a peer does; a request to it is repeated after 2, 6 and 14 s.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running server with a data folder that is gone after the test.
 pub(crate) struct Place {
