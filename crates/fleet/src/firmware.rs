@@ -45,6 +45,10 @@ pub struct FirmwareUpdate {
     claimed: bool,
     /// When the order to install was last given.
     told_at: Option<Time>,
+    /// When the order to transfer ended without an answer.
+    unheard_at: Option<Time>,
+    /// Orders to transfer given again because the device showed not to have taken them.
+    repeats: u32,
     look_at: Option<Time>,
     outputs: VecDeque<Output>,
 }
@@ -85,6 +89,8 @@ const RESETS_MAX: u32 = 2;
 const SILENCES_MAX: u32 = 2;
 /// Times that Update is ordered again on a device that came back with the image still waiting.
 const INEFFECTIVE_MAX: u32 = 1;
+/// Times that the transfer is ordered again on a device that shows not to have taken it.
+const REPEATS_MAX: u32 = 5;
 
 impl FirmwareUpdate {
     /// A machine for `goal`, whose image pulling devices find at `uri`.
@@ -106,6 +112,8 @@ impl FirmwareUpdate {
             ineffective: 0,
             claimed: false,
             told_at: None,
+            unheard_at: None,
+            repeats: 0,
             look_at: None,
             outputs: VecDeque::new(),
         }
@@ -442,8 +450,20 @@ impl FirmwareUpdate {
             State::Idle if self.seen.failure().is_some() || self.booted => {
                 self.fail_by_result(FaultKind::ConnectionLost);
             }
+            // The order ended on this side, and the device does nothing about it: it fell asleep in
+            // the middle of a push, or never heard. To give it again harms nothing (E.6).
+            State::Idle if self.is_unheard(now) => {
+                self.repeats += 1;
+                self.intend(Step::Transfer);
+            }
             State::Idle => {}
         }
+    }
+
+    /// Whether the order to transfer ended without an answer so long ago that this look is newer.
+    fn is_unheard(&self, now: Time) -> bool {
+        let older = |at| now.since(at) >= self.pace.transfer;
+        self.unheard_at.is_some_and(older) && self.repeats < REPEATS_MAX
     }
 
     /// I2: Update is sent only if the last read shows Downloaded and another version.
@@ -565,6 +585,7 @@ impl FirmwareUpdate {
         let pull = self.chooses_pull().unwrap_or(true);
         self.stage = Stage::Transferring;
         self.booted = false;
+        self.unheard_at = None;
         self.outputs.push_back(Output::Ask(Ask::Observe(firmware::STATE)));
         self.outputs.push_back(Output::Ask(if pull {
             Ask::Write(firmware::PACKAGE_URI, Value::String(self.uri.clone()))
@@ -629,7 +650,10 @@ impl FirmwareUpdate {
             }
             Answer::Unsent => self.begin_anew(Step::Transfer, now),
             // It may have acted: look instead of repeating.
-            Answer::Garbled(_) | Answer::Silence => self.look_at = Some(now + self.pace.transfer),
+            Answer::Garbled(_) | Answer::Silence => {
+                self.unheard_at = Some(now);
+                self.look_at = Some(now + self.pace.transfer);
+            }
         }
     }
 

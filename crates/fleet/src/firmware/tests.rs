@@ -470,6 +470,51 @@ fn an_order_that_never_arrived_is_given_again_after_a_look() {
     assert_eq!((orders, device.state), (2, State::Updating));
 }
 
+/// A device that fell asleep in the middle of a push is idle when it wakes: the push begins again,
+/// a few times, instead of being waited for until the transfer counts as stalled.
+#[test]
+fn a_transfer_that_never_arrived_is_given_again_after_a_look() {
+    let check = |delivery, silent: u32, orders_expected: u32, state: State| {
+        let mut device = Device { delivery, ..Device::new() };
+        let goal = goal(model::Delivery::Auto);
+        let mut update =
+            FirmwareUpdate::new(goal, "coap://x/1".into(), Pace::default(), Standing::default());
+        update.start(at(0));
+        let (mut orders, mut intents) = (0, 0);
+        for second in 0..200 {
+            let now = at(second);
+            if update.poll_timeout().is_some_and(|due| due <= now) {
+                update.handle_timeout(now);
+            }
+            while let Some(output) = update.poll_output() {
+                match output {
+                    Output::Ask(ask @ (Ask::Write(..) | Ask::Package(_))) => {
+                        orders += 1;
+                        let heard = orders > silent;
+                        let answer = if heard { device.answer(&ask) } else { Answer::Silence };
+                        update.handle_answer(&ask, &answer, now);
+                    }
+                    Output::Ask(Ask::Execute(..)) => {}
+                    Output::Ask(ask) => {
+                        let answer = device.answer(&ask);
+                        update.handle_answer(&ask, &answer, now);
+                    }
+                    Output::Intend(step) => {
+                        intents += u32::from(step == Step::Transfer);
+                        update.handle_committed(step, now);
+                    }
+                    Output::Progress(_) => {}
+                }
+            }
+        }
+        assert_eq!((orders, intents, device.state), (orders_expected, orders, state));
+    };
+    check(Delivery::Push, 1, 2, State::Downloaded);
+    check(Delivery::Push, 4, 5, State::Downloaded);
+    check(Delivery::Pull, 1, 2, State::Downloading);
+    check(Delivery::Push, u32::MAX, 1 + REPEATS_MAX, State::Idle);
+}
+
 /// A guarded value that cannot be read holds nothing up, and one that is not answered is not
 /// asked again.
 #[test]
