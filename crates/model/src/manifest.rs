@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Criticality, Scalar, Span, Version, VersionRange};
 
@@ -326,6 +327,7 @@ pub struct Requires {
 #[serde(deny_unknown_fields)]
 pub struct BatteryRequirement {
     /// Least charge in percent, 0 to 100.
+    #[serde(deserialize_with = "charge_percent")]
     pub percent: u8,
     /// Whether a device on external power may skip the charge.
     #[serde(default)]
@@ -536,7 +538,7 @@ impl Manifest {
         if let Some(battery) = self.requires.battery
             && battery.percent > 100
         {
-            return at("percent", format!("`percent` is {}; allowed is 0 to 100", battery.percent));
+            return at("percent", charge_refused(battery.percent.into()));
         }
         if let Some(guard) = self.guard.iter().find(|guard| guard.expect == Expectation::default())
         {
@@ -562,6 +564,16 @@ pub struct ManifestError {
     pub column: usize,
     /// What is wrong and what is allowed.
     pub message: String,
+}
+
+/// Refuses numbers that no `u8` holds with the same words as those above 100.
+fn charge_percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+    let percent = i64::deserialize(deserializer)?;
+    u8::try_from(percent).map_err(|_| D::Error::custom(charge_refused(percent)))
+}
+
+fn charge_refused(percent: i64) -> String {
+    format!("`percent` is {percent}; allowed is 0 to 100")
 }
 
 fn position(text: &str, offset: usize) -> (usize, usize) {

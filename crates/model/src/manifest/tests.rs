@@ -63,6 +63,8 @@ fn errors_point_at_the_line_and_say_what_is_allowed() {
     check("\"15m\"", "\"15 minutes\"", 27, &["span of time", "1h30m"]);
     check("/3/0/10", "/3/0", 31, &["/object/instance/resource"]);
     check("percent = 40", "percent = 140", 23, &["140", "0 to 100"]);
+    check("percent = 40", "percent = 400", 23, &["400", "0 to 100"]);
+    check("percent = 40", "percent = -1", 23, &["-1", "0 to 100"]);
     check("min_percent_of_baseline = 80", "", 32, &["expects nothing"]);
     check("ws200-firmware", "WS 200", 5, &["release name", "lower-case"]);
 }
