@@ -174,6 +174,11 @@ fn devices(operation: &OperationDetail) -> Markup {
     let name = &operation.summary.name;
     let (waiting, excluded): (Vec<&ReasonCount>, Vec<&ReasonCount>) =
         operation.exclusions.iter().partition(|reason| reason.waiting);
+    // The reasons are those of now, and nothing is asked any more once it has ended.
+    let none_excluded = match operation.summary.counts.excluded {
+        0 => "Every device is a target.",
+        _ => "Not looked at any more, as the operation has ended.",
+    };
     let granted: u64 = operation.states.iter().map(|count| count.devices).sum();
     html! {
         div .columns {
@@ -199,7 +204,7 @@ fn devices(operation: &OperationDetail) -> Markup {
                 h2 { "Waiting targets, by reason" }
                 (reasons(name, &waiting, "No target waits."))
                 h2 { "Not eligible, by reason" }
-                (reasons(name, &excluded, "Every device is a target."))
+                (reasons(name, &excluded, none_excluded))
             }
         }
     }
