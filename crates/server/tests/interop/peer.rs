@@ -94,9 +94,10 @@ impl Peer {
         Self { child, stdin, printed, name }
     }
 
-    /// Types a line.
+    /// Types a line, in one piece: a program that reads what is there may act on half a line and,
+    /// where that was its order to leave, be gone before the rest.
     pub(crate) fn type_line(&mut self, line: &str) {
-        writeln!(self.stdin, "{line}").and_then(|()| self.stdin.flush()).expect("it listens");
+        self.stdin.write_all(format!("{line}\n").as_bytes()).expect("it listens");
     }
 
     /// Waits until it has printed a text; returns everything printed after `from` bytes.
@@ -117,7 +118,8 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{} printed:\n{}", self.name, self.printed());
+            let ended = self.child.try_wait();
+            println!("{} ({ended:?}) printed:\n{}", self.name, self.printed());
         }
         // It may have ended by itself.
         drop(self.child.kill());
