@@ -60,6 +60,7 @@ impl OperationSummary {
             model::Origin::Compliance { after } => {
                 format!("devices that turned up after {after}")
             }
+            model::Origin::Undo { reverts } => format!("undoes {reverts}"),
         };
         Self {
             id: operation.id.0,

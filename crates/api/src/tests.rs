@@ -79,6 +79,7 @@ fn a_decision_shows_its_inputs_and_both_speeds() {
         artifact_fault: false,
         policy: model::Policy::default(),
         standing: None,
+        evidence: None,
     };
     let decision = model::Decision {
         operation: model::OperationId(1),
@@ -91,6 +92,7 @@ fn a_decision_shows_its_inputs_and_both_speeds() {
         },
         reason: model::Reason::Healthy,
         inputs: Some(inputs),
+        judged: None,
         code_version: "0.1.0".to_owned(),
     };
     let view = DecisionView::from(&decision);

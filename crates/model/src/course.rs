@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Rate, Time};
+use crate::{Exact, Gate, Judged, Rate, Time};
 
 /// Where an operation stands under a rule of another system; durable with the operation, so that
 /// a restart changes nothing.
@@ -28,6 +28,28 @@ pub struct Course {
     pub awaits: Option<u32>,
     /// The last stage that an operator let begin.
     pub approved: u32,
+    /// What regulation by evidence has come to; none under other rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<EvidenceCourse>>,
+}
+
+/// Where an operation stands under regulation by evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EvidenceCourse {
+    /// The last judgement.
+    pub judged: Judged,
+    /// Devices that may be changed at the same time, as the server's response time has it.
+    pub limit: Exact,
+    /// The server's usual response time, in microseconds.
+    pub response_usual_us: Option<u64>,
+    /// Since when everyone but the holdback is updated.
+    pub watch_from: Option<Time>,
+    /// Whether the holdback may be updated as well.
+    pub released: bool,
+    /// Gates that an operator opened.
+    pub approved: Vec<Gate>,
+    /// The gate that waits for an operator.
+    pub awaits: Option<Gate>,
 }
 
 /// One stage that has begun.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Counts, FailedShare, OperationId, Phase, Policy, Rate, Standing, Time};
+use crate::{
+    Counts, EvidenceInputs, FailedShare, Gate, Judged, OperationId, Phase, Policy, Rate, Standing,
+    Time,
+};
 
 /// What was measured over a window of elements (paper A §III-C, Aggregation). The denominator
 /// is the devices attempted, never the devices heard (I8).
@@ -63,6 +66,9 @@ pub struct Inputs {
     /// What rules of other systems look at beside; none for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standing: Option<Box<Standing>>,
+    /// What regulation by evidence looks at beside; none for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<EvidenceInputs>>,
 }
 
 /// One stored decision.
@@ -80,6 +86,9 @@ pub struct Decision {
     pub reason: Reason,
     /// From what; none for an operator's order.
     pub inputs: Option<Inputs>,
+    /// The judgement behind a decision by evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Box<Judged>>,
     /// Version of the deciding code.
     pub code_version: String,
 }
@@ -356,6 +365,85 @@ pub enum Reason {
         /// Which, from 1.
         stage: u32,
     },
+    /// The budget allows more devices, or fewer.
+    #[serde(rename = "evidence.budget")]
+    Budget {
+        /// Devices that may be harmed before a stop.
+        budget: u64,
+        /// The largest upper bound of a stratum's rate of faults.
+        rate_upper: Rate,
+        /// Updated and granted devices that may still turn out to be harmed.
+        unresolved: u64,
+    },
+    /// The server answers late: fewer devices are changed at a time.
+    #[serde(rename = "evidence.servers")]
+    Servers {
+        /// Response time relative to its usual one.
+        ratio: Rate,
+        /// Devices that may be changed at a time.
+        limit: u64,
+    },
+    /// The strata together are beyond the limit; those that may have caused it pause.
+    #[serde(rename = "evidence.alarm")]
+    Alarm {
+        /// E-value over all strata, in tenths of its common logarithm.
+        e_log10_tenths: i64,
+        /// Strata that pause.
+        suspects: Vec<String>,
+    },
+    /// The alarm is over.
+    #[serde(rename = "evidence.cleared")]
+    Cleared,
+    /// The change is harmful in these strata, which are stopped for good; the others go on.
+    #[serde(rename = "evidence.stratum")]
+    StrataStopped {
+        /// The strata.
+        strata: Vec<String>,
+        /// Failures and events above the expected ones, in devices, rounded.
+        excess: u64,
+        /// Devices updated there.
+        updated: u64,
+    },
+    /// The change is harmful everywhere.
+    #[serde(rename = "abort.evidence")]
+    EvidenceAgainstAll {
+        /// E-value over all strata, in tenths of its common logarithm.
+        e_log10_tenths: i64,
+        /// The limit, likewise.
+        limit_log10_tenths: i64,
+        /// Failures and events above the expected ones, in devices, rounded.
+        excess: u64,
+        /// Devices updated.
+        updated: u64,
+    },
+    /// Everyone but the holdback is updated; it stays as a control for faults that show late.
+    #[serde(rename = "evidence.watch")]
+    Watching {
+        /// Devices of the holdback.
+        holdback: u64,
+        /// How long it stays.
+        until: Time,
+    },
+    /// No late fault showed: the holdback follows.
+    #[serde(rename = "evidence.release")]
+    Released {
+        /// Devices of the holdback.
+        holdback: u64,
+    },
+    /// An operator has to let it go on.
+    #[serde(rename = "evidence.approval")]
+    Approval {
+        /// What waits.
+        gate: Gate,
+    },
+    /// Every target outside the stopped strata is settled.
+    #[serde(rename = "finish.partial")]
+    Partial {
+        /// Strata that evidence stopped.
+        strata: Vec<String>,
+        /// Devices there that were not updated.
+        left: u64,
+    },
     /// Every target is settled.
     #[serde(rename = "finish.complete")]
     Complete,
@@ -406,6 +494,16 @@ impl Reason {
             Self::PeerFailuresShare { .. } => "peer.failures_share",
             Self::PeerFailures { .. } => "peer.failures",
             Self::PeerApproval { .. } => "peer.approval",
+            Self::Budget { .. } => "evidence.budget",
+            Self::Servers { .. } => "evidence.servers",
+            Self::Alarm { .. } => "evidence.alarm",
+            Self::Cleared => "evidence.cleared",
+            Self::StrataStopped { .. } => "evidence.stratum",
+            Self::EvidenceAgainstAll { .. } => "abort.evidence",
+            Self::Watching { .. } => "evidence.watch",
+            Self::Released { .. } => "evidence.release",
+            Self::Approval { .. } => "evidence.approval",
+            Self::Partial { .. } => "finish.partial",
             Self::Complete => "finish.complete",
             Self::LingerOver { .. } => "finish.linger_over",
             Self::Operator { .. } => "operator",
@@ -455,8 +553,73 @@ impl fmt::Display for Reason {
                 f.write_str("the last element brought no device that could be judged")
             }
             Self::Plan { stage } => write!(f, "stage {stage} of the fixed plan"),
+            _ => self.fmt_evidence(f),
+        }
+    }
+}
+
+impl Reason {
+    /// The reasons of regulation by evidence.
+    fn fmt_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Budget { budget, rate_upper, unresolved } => write!(
+                f,
+                "at most {rate_upper} of the updated devices can be harmed (95 % sure), {unresolved} of them are not judged yet, and the budget is {budget} harmed device(s)"
+            ),
+            Self::Servers { ratio, limit } => write!(
+                f,
+                "the server takes {ratio} of its usual time to answer, so at most {limit} device(s) are changed at a time"
+            ),
+            Self::Alarm { e_log10_tenths, suspects } => write!(
+                f,
+                "the strata together show harm (E = {}); pausing {}",
+                Power(*e_log10_tenths),
+                listed(suspects)
+            ),
+            Self::Cleared => f.write_str("the alarm is over"),
+            Self::StrataStopped { strata, excess, updated } => write!(
+                f,
+                "the change does harm in {}: {excess} of {updated} updated device(s) there failed or fell silent beyond what is usual; the others go on",
+                listed(strata)
+            ),
+            Self::EvidenceAgainstAll { e_log10_tenths, limit_log10_tenths, excess, updated } => {
+                write!(
+                    f,
+                    "the change does harm: {excess} of {updated} updated device(s) failed or fell silent beyond what is usual (E = {}, the limit is {})",
+                    Power(*e_log10_tenths),
+                    Power(*limit_log10_tenths)
+                )
+            }
+            Self::Watching { holdback, until } => write!(
+                f,
+                "everyone but a holdback of {holdback} device(s) is updated; it stays until {until} as the control for faults that show late"
+            ),
+            Self::Released { holdback } => {
+                write!(f, "no late fault has shown, the holdback of {holdback} device(s) follows")
+            }
+            Self::Approval { gate } => write!(f, "{gate}"),
+            Self::Partial { strata, left } => write!(
+                f,
+                "every target is settled but {left} device(s) in {}, which evidence stopped",
+                listed(strata)
+            ),
             _ => self.fmt_peer(f),
         }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "no stratum".to_owned() } else { names.join("; ") }
+}
+
+/// A power of ten, given in tenths of its exponent; small ones as the number they are.
+struct Power(i64);
+
+impl fmt::Display for Power {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let tenths = self.0.unsigned_abs();
+        write!(f, "10^{sign}{}.{}", tenths / 10, tenths % 10)
     }
 }
 impl Reason {

@@ -12,7 +12,9 @@ mod criticality;
 mod decision;
 mod device;
 mod eligibility;
+mod exact;
 mod id;
+mod look;
 mod manifest;
 mod operation;
 mod policy;
@@ -21,12 +23,18 @@ mod record;
 mod time;
 mod version;
 
-pub use course::{Course, CourseStage, FailedShare, Standing, Tally};
+pub use course::{Course, CourseStage, EvidenceCourse, FailedShare, Standing, Tally};
 pub use criticality::Criticality;
 pub use decision::{Decision, Inputs, Measure, Reason, ReportedRates, Variation, Verdict};
 pub use device::{Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
 pub use eligibility::{Check, Eligibility, Exclusion};
+pub use exact::Exact;
 pub use id::{BadEndpointName, DeviceId, EndpointName, OperationId, ReleaseId, UnknownId};
+pub use look::{
+    Arm, EvidenceInputs, EvidencePlan, Gate, HealthEventKind, HealthEvents, IndicatorLook, Judged,
+    Look, StratumInputs, StratumLook, StratumName, StratumPlan, StratumRuling, StratumScope,
+    Tolerance,
+};
 pub use manifest::{
     Artifact, ArtifactFormat, BatteryRequirement, Confirm, Delivery, Expectation, FormatVersion,
     Guard, GuardLevel, LinkRequirement, Manifest, ManifestError, ReleaseName, ReleaseSection,
@@ -38,9 +46,10 @@ pub use operation::{
     Release, Scope, Step,
 };
 pub use policy::{
-    AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps, Edgehog,
-    HawkBit, HawkBitGroup, ImportError, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep,
-    NodeWright, OfficeHours, PerPhase, Phases, Policy, Retry, Rule, Stage, Strategy,
+    Approval, AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps,
+    Edgehog, Evidence, HawkBit, HawkBitGroup, ImportError, Latency, Mender, MenderPhase, Nebraska,
+    NervesHub, NervesHubStep, NodeWright, OfficeHours, PerPhase, Phases, Policy, Retry, Rule,
+    Stage, Strategy, StratumBy, Undo,
 };
 pub use rate::{BadRate, Rate};
 pub use record::{Record, Registration, Snapshot};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Course, DeviceId, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates, Scalar, Time,
-    Version,
+    Course, DeviceId, EvidencePlan, Manifest, OperationId, Policy, Rate, ReleaseId, ReportedRates,
+    Scalar, Time, Version,
 };
 
 /// A published manifest. Immutable.
@@ -59,6 +59,10 @@ pub struct Operation {
     /// Where it stands under a rule of another system; none before its start and for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<Box<Course>>,
+    /// What it is held against under regulation by evidence; none before its start and under
+    /// other rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<EvidencePlan>>,
     /// When a device last moved; the linger time counts from here.
     pub last_progress: Time,
     /// Set when it ended.
@@ -96,6 +100,11 @@ pub enum Origin {
     Compliance {
         /// That operation.
         after: OperationId,
+    },
+    /// Evidence stopped an operation: its devices go back to the version before.
+    Undo {
+        /// That operation.
+        reverts: OperationId,
     },
 }
 

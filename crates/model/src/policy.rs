@@ -1,10 +1,12 @@
 //! How an operation is regulated: what the operator wants, apart from what the release is.
 
+mod evidence;
 mod import;
 mod peer;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::evidence::{Approval, Evidence, Latency, StratumBy, Undo};
 pub use self::import::ImportError;
 use self::peer::Checked;
 pub use self::peer::{
@@ -128,7 +130,7 @@ impl Policy {
         if self.attempt_limit.is_some_and(|limit| limit.0.is_zero()) {
             return Err("`attempt_limit` is 0; leave it out for no limit".to_owned());
         }
-        match self.rule.peer().and_then(Checked::problem) {
+        match self.rule.checked().and_then(Checked::problem) {
             Some(problem) => Err(problem),
             None => Ok(self),
         }
@@ -147,6 +149,8 @@ pub enum Rule {
         /// Shares of the targets with the time before the next; the last one repeats.
         stages: Vec<Stage>,
     },
+    /// Tests that stop on evidence, sizes by a budget of harmed devices.
+    Evidence(Evidence),
     /// AWS IoT Jobs: a rate per minute and criteria that abort.
     AwsJobs(AwsJobs),
     /// Eclipse hawkBit: groups, each started by the success of the one before.
@@ -170,16 +174,25 @@ pub enum Rule {
 impl Rule {
     /// Whether it is the rule of another system.
     #[must_use]
-    pub fn is_peer(&self) -> bool {
-        self.peer().is_some()
+    pub const fn is_peer(&self) -> bool {
+        !matches!(self, Self::Threshold | Self::Plan { .. } | Self::Evidence(_))
+    }
+
+    /// The settings of regulation by evidence, if that is the rule.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Evidence(rule) => Some(rule),
+            _ => None,
+        }
     }
 
     /// Whether it allows a number of devices and looks again when something happens or at a
     /// time of its own ([`crate::Verdict::Allow`]), instead of deciding on one element after the
     /// other.
     #[must_use]
-    pub fn is_allowing(&self) -> bool {
-        self.is_peer() && !matches!(self, Self::NodeWright(_))
+    pub const fn is_allowing(&self) -> bool {
+        !matches!(self, Self::Threshold | Self::Plan { .. } | Self::NodeWright(_))
     }
 
     /// How many of the newest elements it looks at one by one.
@@ -194,9 +207,10 @@ impl Rule {
         }
     }
 
-    fn peer(&self) -> Option<&dyn Checked> {
+    fn checked(&self) -> Option<&dyn Checked> {
         Some(match self {
             Self::Threshold | Self::Plan { .. } => return None,
+            Self::Evidence(rule) => rule,
             Self::AwsJobs(rule) => rule,
             Self::HawkBit(rule) => rule,
             Self::Mender(rule) => rule,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Assignment, Decision, Device, DeviceId, Grant, Intent, Operation, OperationId, Outcome,
+    Assignment, Decision, Device, DeviceId, Grant, Intent, Look, Operation, OperationId, Outcome,
     Release, Time,
 };
 
@@ -35,6 +35,8 @@ pub enum Record {
     Outcome(Box<Outcome>),
     /// A new decision; refused when (operation, seq) exists (I3).
     Decision(Box<Decision>),
+    /// A new look at an operation under evidence; refused when (operation, number) exists.
+    Look(Box<Look>),
     /// An order that was accepted under an idempotency key (I15).
     Accepted {
         /// The caller's key.
@@ -78,6 +80,9 @@ pub struct Snapshot {
     pub assignments: Vec<Assignment>,
     /// Intents of attempts that are still in flight.
     pub intents: Vec<Intent>,
+    /// Looks at operations that have not ended, by operation and number.
+    #[serde(default)]
+    pub looks: Vec<Look>,
     /// Idempotency keys.
     pub accepted: Vec<(String, OperationId)>,
 }

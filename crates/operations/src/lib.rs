@@ -26,4 +26,4 @@ pub use loops::Loops;
 pub use message::{
     Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath,
 };
-pub use regulation::{regulate, replay};
+pub use regulation::{holdback, judged, regulate, replay};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Decision, DeviceId, Grant, Intent, OperationId, Outcome, Record, Snapshot};
+use model::{Decision, DeviceId, Grant, Intent, Look, OperationId, Outcome, Record, Snapshot};
 
 use crate::{
     Archive, HistoryEntry, Knowledge, Page, PageRequest, Selection, StoreError, Violation,
@@ -104,6 +104,14 @@ impl<K: Knowledge> Archive for Faulty<K> {
         page: PageRequest,
     ) -> Result<Page<Decision>, StoreError> {
         self.alive()?.decisions(operation, page)
+    }
+
+    fn looks(
+        &mut self,
+        operation: OperationId,
+        page: PageRequest,
+    ) -> Result<Page<Look>, StoreError> {
+        self.alive()?.looks(operation, page)
     }
 
     fn grants(

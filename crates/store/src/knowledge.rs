@@ -1,6 +1,8 @@
 //! What a store offers, free of any database.
 
-use model::{Decision, DeviceId, Grant, Intent, OperationId, Outcome, Record, Snapshot, Time};
+use model::{
+    Decision, DeviceId, Grant, Intent, Look, OperationId, Outcome, Record, Snapshot, Time,
+};
 
 use crate::StoreError;
 
@@ -42,6 +44,16 @@ pub trait Archive {
         operation: OperationId,
         page: PageRequest,
     ) -> Result<Page<Decision>, StoreError>;
+
+    /// Returns looks at an operation by their number; cursors are those numbers.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn looks(
+        &mut self,
+        operation: OperationId,
+        page: PageRequest,
+    ) -> Result<Page<Look>, StoreError>;
 
     /// Returns grants of an operation by element; cursors are element numbers.
     ///

@@ -8,7 +8,7 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::{Decision, DeviceId, Grant, Intent, OperationId, Outcome, Record, Snapshot};
+use model::{Decision, DeviceId, Grant, Intent, Look, OperationId, Outcome, Record, Snapshot};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::data_dir::sync_folder;
@@ -196,6 +196,14 @@ macro_rules! archive {
                 page: PageRequest,
             ) -> Result<Page<Decision>, StoreError> {
                 read::decisions(&self.connection, &self.path, operation, page)
+            }
+
+            fn looks(
+                &mut self,
+                operation: OperationId,
+                page: PageRequest,
+            ) -> Result<Page<Look>, StoreError> {
+                read::looks(&self.connection, &self.path, operation, page)
             }
 
             fn grants(

@@ -93,6 +93,7 @@ fn decision(seq: u64, verdict: model::Verdict, reason: model::Reason, speed: u32
         artifact_fault: false,
         policy: model::Policy::default(),
         standing: None,
+        evidence: None,
     };
     let operator = matches!(reason, model::Reason::Operator { .. });
     DecisionView::from(&model::Decision {
@@ -102,6 +103,7 @@ fn decision(seq: u64, verdict: model::Verdict, reason: model::Reason, speed: u32
         verdict,
         reason,
         inputs: (!operator).then_some(inputs),
+        judged: None,
         code_version: "0.1.0".to_owned(),
     })
 }

@@ -1,10 +1,10 @@
 //! Outcomes of installations against a tolerated rate of failures.
 
 use libm::{log, log1p};
+use model::{Exact, Tolerance};
 use serde::{Deserialize, Serialize};
 
 use super::bound::poisson_upper;
-use super::exact::Exact;
 use super::numeric::{log_mean_exp, number};
 
 /// How failures of installations are judged.
@@ -61,20 +61,6 @@ pub struct History {
     /// Installations that ended at all. Those withdrawn for a faulty image do not belong here:
     /// they would teach the fleet to tolerate faults.
     pub attempts: u64,
-}
-
-/// The rate of failures an operation tolerates in a stratum, and where it comes from.
-///
-/// Fixed when the operation opens: a rate that followed the operation's own outcomes would void
-/// the bound on false stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tolerance {
-    /// The tolerated share of failures.
-    pub rate: Exact,
-    /// The share learned from the history, shrunk towards the broader groups.
-    pub learned: Exact,
-    /// Upper confidence bound of the learned share at `1 − shortfall`.
-    pub learned_upper: Exact,
 }
 
 /// Learns the tolerated rate from the past, broadest group first (fleet, then stratum).

@@ -1,9 +1,9 @@
 //! Health after the update: updated devices against concurrent control devices.
 
 use libm::log;
+use model::Exact;
 use serde::{Deserialize, Serialize};
 
-use super::exact::Exact;
 use super::numeric::{log_mean_exp, number};
 
 /// How the health of updated devices is compared with the control.

@@ -1,9 +1,9 @@
 //! Continuous indicators: change of updated devices against change of control devices.
 
 use libm::{log, log1p, sqrt};
+use model::{Arm, Exact};
 use serde::{Deserialize, Serialize};
 
-use super::exact::Exact;
 use super::numeric::{log_mean_exp, number};
 
 /// How one indicator is compared. Everything is in the unit of the values observed.
@@ -39,16 +39,6 @@ impl Default for IndicatorConfig {
             interval_alpha: 0.05,
         }
     }
-}
-
-/// Which side of the comparison a device is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arm {
-    /// Updated.
-    Treated,
-    /// Held back, for now or to the end.
-    Control,
 }
 
 /// An anytime-valid test that an indicator became worse by the update, in one stratum.
@@ -139,7 +129,7 @@ impl MeanDifference {
         let group = self.waiting.remove(0);
         let other = group.sum.value() / number(group.values);
         let difference = match arm {
-            Arm::Treated => value - other,
+            Arm::Updated => value - other,
             Arm::Control => other - value,
         };
         self.bet(difference.clamp(-2.0 * bound, 2.0 * bound), bound, config);

@@ -16,16 +16,16 @@ mod bernoulli;
 mod bound;
 mod budget;
 mod combine;
-mod exact;
 mod logrank;
 mod means;
 mod numeric;
+mod panel;
 mod silence;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use bernoulli::{History, InstallConfig, Installs, Tolerance, tolerated};
+pub use bernoulli::{History, InstallConfig, Installs, tolerated};
 pub use bound::{
     Baseline, BoundConfig, Exposure, FaultBound, Latency, expected_events, fault_bound, maturity,
     poisson_upper, poisson_upper_approximate,
@@ -34,8 +34,9 @@ pub use budget::{
     Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
 };
 pub use combine::{CombineConfig, Combined, Judgement, Scope, Stratum, combine, judge};
-pub use exact::Exact;
 pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
-pub use means::{Arm, IndicatorConfig, Interval, MeanDifference};
+pub use means::{IndicatorConfig, Interval, MeanDifference};
+pub use model::{Arm, Exact, Tolerance};
+pub use panel::{Panel, bound_config, install_config, share, tests_config};
 pub use silence::{Gaps, SilenceConfig, deadline_s};
 pub use state::{Evidence, TestsConfig};

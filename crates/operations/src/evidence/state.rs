@@ -1,8 +1,9 @@
 //! The tests of one stratum together.
 
+use model::Tolerance;
 use serde::{Deserialize, Serialize};
 
-use super::bernoulli::{InstallConfig, Installs, Tolerance};
+use super::bernoulli::{InstallConfig, Installs};
 use super::combine::Stratum;
 use super::logrank::{HealthConfig, Logrank};
 use super::means::{IndicatorConfig, MeanDifference};

@@ -314,6 +314,7 @@ impl Run {
             artifact_fault: tracking.artifact_fault,
             policy: operation.policy.clone(),
             standing: self.standing(now),
+            evidence: None,
         }
     }
 

@@ -240,6 +240,7 @@ impl Loops {
             verdict,
             reason,
             inputs,
+            judged: None,
             code_version: CODE_VERSION.to_owned(),
         };
         self.outputs.push_back(Output::Record(Record::Decision(Box::new(decision.clone()))));

@@ -183,6 +183,7 @@ impl Loops {
             element: None,
             not_before: None,
             course: None,
+            evidence: None,
             last_progress: now,
             ended: None,
             counts_at_end: None,

@@ -3,11 +3,13 @@
 //! Pure over [`Inputs`], which are stored with every decision, so that each decision can be
 //! recomputed to the same bits.
 
+mod by_evidence;
 mod peers;
 mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub use by_evidence::{holdback, judged};
 use model::{
     Decision, Inputs, Measure, Phase, Policy, Rate, Reason, ReportedRates, Rule, Stage, Variation,
     Verdict,
@@ -39,7 +41,7 @@ use model::{
 /// its last decision (`after` is none) and without a device to grant is asked about only when
 /// it was waited for long enough: it finishes.
 ///
-/// The rules of other systems decide by themselves from step 2 on; of the policy's own limits
+/// Regulation by evidence and the rules of other systems decide by themselves from step 2 on; of the policy's own limits
 /// only `must_reach_all` holds beside them.
 #[must_use]
 pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
@@ -50,6 +52,12 @@ pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
         return must_reach_all(inputs)
             .map(|reason| (Verdict::Abort, reason))
             .or_else(|| peers::decide(inputs));
+    }
+    if inputs.policy.rule.evidence().is_some() {
+        return artifact_fault(inputs)
+            .or_else(|| must_reach_all(inputs))
+            .map(|reason| (Verdict::Abort, reason))
+            .or_else(|| by_evidence::decide(inputs));
     }
     if let Some(reason) = abort(inputs) {
         return Some((Verdict::Abort, reason));
@@ -85,6 +93,9 @@ pub(crate) fn speed_max(policy: &Policy, targets: u64) -> u32 {
     if policy.rule.is_peer() {
         return peers::speed_max(&policy.rule, targets);
     }
+    if policy.rule.evidence().is_some() {
+        return policy.parallel_max.max(1);
+    }
     saturated(policy.speed_max.apply(targets).max(1))
 }
 
@@ -94,6 +105,8 @@ pub(crate) fn first_speed(policy: &Policy, targets: u64) -> u32 {
     match &policy.rule {
         Rule::Threshold => policy.first_speed.clamp(1, speed_max(policy, targets)),
         Rule::Plan { stages } => stage_speed(stages, 0, targets),
+        // The first look says how many of them there may be.
+        Rule::Evidence(_) => policy.parallel_max.max(1),
         peer => peers::first_speed(peer, targets),
     }
 }
@@ -126,10 +139,7 @@ fn start(inputs: &Inputs) -> (Verdict, Reason) {
 /// Step 2.
 fn abort(inputs: &Inputs) -> Option<Reason> {
     let (phase, policy) = (inputs.phase, &inputs.policy);
-    if inputs.artifact_fault && phase == Phase::Test {
-        return Some(Reason::ArtifactFault { phase });
-    }
-    if let Some(reason) = must_reach_all(inputs) {
+    if let Some(reason) = artifact_fault(inputs).or_else(|| must_reach_all(inputs)) {
         return Some(reason);
     }
     let window = inputs.window?;
@@ -142,6 +152,11 @@ fn abort(inputs: &Inputs) -> Option<Reason> {
         failed: window.failed,
         attempted: window.attempted,
     })
+}
+
+fn artifact_fault(inputs: &Inputs) -> Option<Reason> {
+    let phase = inputs.phase;
+    (inputs.artifact_fault && phase == Phase::Test).then_some(Reason::ArtifactFault { phase })
 }
 
 fn must_reach_all(inputs: &Inputs) -> Option<Reason> {

@@ -24,6 +24,7 @@ fn inputs() -> Inputs {
             ..Policy::default()
         },
         standing: None,
+        evidence: None,
     }
 }
 
@@ -255,6 +256,7 @@ fn a_stored_decision_replays_to_the_same_bits() {
         verdict,
         reason: reason.clone(),
         inputs: Some(worse),
+        judged: None,
         code_version: String::new(),
     };
     assert_eq!(replay(&decision), Some((verdict, reason)));

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    Assignment, AttemptState, Counts, Decision, DeviceId, Grant, Intent, Operation, OperationId,
-    OperationState, Outcome, Rate, Record, Release, ReleaseId, Snapshot, Step, Verdict,
+    Assignment, AttemptState, Counts, Decision, DeviceId, Grant, Intent, Look, Operation,
+    OperationId, OperationState, Outcome, Rate, Record, Release, ReleaseId, Snapshot, Step,
+    Verdict,
 };
 
 use super::OperationReport;
@@ -38,6 +39,7 @@ pub(super) struct Ledger {
     grants: BTreeMap<OperationId, Vec<Grant>>,
     intents: Vec<Intent>,
     outcomes: BTreeMap<Installation, AttemptState>,
+    looks: BTreeMap<OperationId, Vec<Look>>,
     /// Operations whose abort is durable, with the devices that had an intent then.
     aborted: BTreeMap<OperationId, BTreeSet<DeviceId>>,
     /// Installations the devices carried out.
@@ -77,6 +79,7 @@ impl Ledger {
                 Record::Intent(intent) => self.take_intent(intent)?,
                 Record::Outcome(outcome) => self.take_outcome(outcome)?,
                 Record::Decision(decision) => self.take_decision(decision)?,
+                Record::Look(look) => self.take_look(look)?,
                 Record::Registration(_)
                 | Record::Deregistration { .. }
                 | Record::Accepted { .. } => {}
@@ -91,6 +94,16 @@ impl Ledger {
             in_flight.filter(|state| state.is_in_flight() && **state != AttemptState::Granted);
         self.changed_at_once_max = self.changed_at_once_max.max(changed.count());
         self.check_one_change()
+    }
+
+    /// Looks are dense from 1: the evidence is what they say together, none left out.
+    fn take_look(&mut self, look: &Look) -> Checked {
+        let looks = self.looks.entry(look.operation).or_default();
+        looks.push(look.clone());
+        if look.number == looks.len() as u64 {
+            return Ok(());
+        }
+        Err(broken("I3", format!("look {} of {} is not the next one", look.number, look.operation)))
     }
 
     /// Takes a line of a device's log.
@@ -124,6 +137,13 @@ impl Ledger {
         let assignments: Vec<&Assignment> = self.assignments.values().collect();
         let mut loaded: Vec<&Assignment> = snapshot.assignments.iter().collect();
         loaded.sort_by_key(|assignment| (assignment.operation, assignment.device));
+        let open = |id: &OperationId| {
+            self.operations.get(id).is_some_and(|operation| !operation.state.is_final())
+        };
+        let looks = self.looks.iter().filter(|(id, _)| open(id)).flat_map(|(_, looks)| looks);
+        if !snapshot.looks.iter().eq(looks) {
+            return Err(broken("I15", "the loaded looks are not the committed ones"));
+        }
         if snapshot.releases.iter().collect::<Vec<_>>() != releases {
             return Err(broken("I15", "the loaded releases are not the committed ones"));
         }

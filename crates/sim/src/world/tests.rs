@@ -34,6 +34,7 @@ fn the_ledger_objects_to_planted_violations() {
             verdict: Verdict::Start { speed },
             reason: Reason::Targets { eligible: 5 },
             inputs: None,
+            judged: None,
             code_version: String::new(),
         }))
     };

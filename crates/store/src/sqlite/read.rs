@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{
-    Decision, DeviceId, Grant, Intent, OperationId, Outcome, Registration, Snapshot, Time,
+    Decision, DeviceId, Grant, Intent, Look, OperationId, Outcome, Registration, Snapshot, Time,
 };
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -26,6 +26,7 @@ pub(super) fn snapshot(connection: &mut Connection, path: &Path) -> Result<Snaps
             "SELECT doc FROM assignments ORDER BY operation, device",
         )?,
         intents: documents(&transaction, path, INTENTS_IN_FLIGHT)?,
+        looks: documents(&transaction, path, LOOKS_OF_OPEN)?,
         accepted: accepted(&transaction).map_err(failed)?,
     };
     transaction.finish().map_err(failed)?;
@@ -39,6 +40,16 @@ pub(super) fn decisions(
     page: PageRequest,
 ) -> Result<Page<Decision>, StoreError> {
     let rows = Rows { select: "seq, doc FROM decisions", filter: "operation = ?1", key: "seq" };
+    rows.page(connection, path, &[operation.0], page)
+}
+
+pub(super) fn looks(
+    connection: &Connection,
+    path: &Path,
+    operation: OperationId,
+    page: PageRequest,
+) -> Result<Page<Look>, StoreError> {
+    let rows = Rows { select: "number, doc FROM looks", filter: "operation = ?1", key: "number" };
     rows.page(connection, path, &[operation.0], page)
 }
 
@@ -248,6 +259,12 @@ const INTENTS_IN_FLIGHT: &str = "SELECT intents.doc FROM assignments
     JOIN intents ON intents.operation = assignments.operation
         AND intents.device = assignments.device AND intents.attempt = assignments.attempt
     WHERE assignments.in_flight = 1 ORDER BY intents.position";
+
+/// Looks at operations that go on; those of ended ones are read when they are asked for.
+const LOOKS_OF_OPEN: &str = "SELECT looks.doc FROM looks
+     JOIN operations ON operations.id = looks.operation
+     WHERE operations.state NOT IN ('aborted', 'finished')
+     ORDER BY looks.operation, looks.number";
 
 /// Characters of a damaged document that are shown.
 const EXCERPT_CHARS: usize = 60;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use model::{
-    Assignment, Decision, Device, Grant, Intent, Operation, Outcome, Record, Registration, Release,
-    Scalar, Time, Verdict,
+    Assignment, Decision, Device, Grant, Intent, Look, Operation, Outcome, Record, Registration,
+    Release, Scalar, Time, Verdict,
 };
 use rusqlite::{Connection, Params};
 use serde::Serialize;
@@ -58,6 +58,7 @@ pub(super) fn write(
         Record::Intent(intent) => write_intent(connection, intent, take(position)),
         Record::Outcome(outcome) => write_outcome(connection, outcome, take(position)),
         Record::Decision(decision) => write_decision(connection, decision, take(position)),
+        Record::Look(look) => write_look(connection, look),
         Record::Accepted { key, operation, at } => run(
             connection,
             "INSERT INTO accepted (key, operation, at_us) VALUES (?1, ?2, ?3)",
@@ -231,6 +232,14 @@ fn write_outcome(
     )
 }
 
+fn write_look(connection: &Connection, look: &Look) -> Result<(), WriteError> {
+    run(
+        connection,
+        "INSERT INTO looks (operation, number, at_us, doc) VALUES (?1, ?2, ?3, ?4)",
+        (number(look.operation.0)?, number(look.number)?, micros(look.at), json(look)?),
+    )
+}
+
 fn write_decision(
     connection: &Connection,
     decision: &Decision,
@@ -291,6 +300,7 @@ fn name(record: &Record) -> String {
         Record::Intent(row) => format!("intent on {} in {}", row.device, row.operation),
         Record::Outcome(row) => format!("outcome of {} in {}", row.device, row.operation),
         Record::Decision(row) => format!("decision {} of {}", row.seq, row.operation),
+        Record::Look(row) => format!("look {} of {}", row.number, row.operation),
         Record::Accepted { key, .. } => format!("idempotency key `{key}`"),
     }
 }

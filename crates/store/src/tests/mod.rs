@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{
-    Assignment, AttemptState, Decision, Device, DeviceId, Fault, FaultKind, Grant, Intent,
+    Assignment, AttemptState, Decision, Device, DeviceId, Fault, FaultKind, Grant, Intent, Look,
     Manifest, Operation, OperationId, Outcome, Record, Registration, Release, ReleaseId, Step,
-    Time, Verdict, Version,
+    StratumLook, Time, Verdict, Version,
 };
 use serde_json::json;
 
@@ -178,7 +178,19 @@ pub(crate) fn decision(seq: u64, verdict: Verdict) -> Decision {
         verdict,
         reason: model::Reason::Operator { by: "me".to_owned(), words: "because".to_owned() },
         inputs: None,
+        judged: None,
         code_version: "0.1.0".to_owned(),
+    }
+}
+
+pub(crate) fn look(number: u64) -> Look {
+    let stratum = StratumLook { targets: 10, updated: number, ..StratumLook::default() };
+    Look {
+        operation: OPERATION,
+        number,
+        at: Time::from_secs(8 + number),
+        strata: vec![stratum],
+        left: vec![DeviceId(2)],
     }
 }
 
@@ -208,6 +220,8 @@ pub(crate) fn running() -> Vec<Record> {
         Record::Accepted { key: "k".to_owned(), operation: OPERATION, at: Time::from_secs(6) },
         Record::Decision(Box::new(decision(1, Verdict::Start { speed: 2 }))),
         Record::Grant(grant(1, &[1, 2])),
+        Record::Look(Box::new(look(1))),
+        Record::Look(Box::new(look(2))),
         Record::Intent(intent(1, Step::Transfer)),
         Record::Assignment(Box::new(assignment(1, AttemptState::Sent))),
         Record::Assignment(Box::new(assignment(2, AttemptState::Granted))),

@@ -26,6 +26,7 @@ fn every_record_comes_back() {
         operations: vec![operation("ongoing", 1)],
         assignments: vec![assignment(1, AttemptState::Sent), assignment(2, AttemptState::Granted)],
         intents: vec![intent(1, Step::Transfer)],
+        looks: vec![look(1), look(2)],
         accepted: vec![("k".to_owned(), OPERATION)],
     };
     assert_eq!(store.load().unwrap(), expected);
@@ -34,6 +35,7 @@ fn every_record_comes_back() {
         [decision(1, Verdict::Start { speed: 2 })]
     );
     assert_eq!(store.grants(OPERATION, PageRequest::oldest(9)).unwrap().items, [grant(1, &[1, 2])]);
+    assert_eq!(store.looks(OPERATION, PageRequest::newest(1)).unwrap().items, [look(2)]);
 }
 
 #[test]

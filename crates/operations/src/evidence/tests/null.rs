@@ -231,9 +231,9 @@ fn measure(
     let shift = if case.at_the_limit { settings.tolerated } else { 0.0 };
     let control = source.below(40);
     for index in 0..size.min(40) + control {
-        let treated = if size.min(40) > index { Arm::Treated } else { Arm::Control };
+        let treated = if size.min(40) > index { Arm::Updated } else { Arm::Control };
         let noise = if source.below(10) == 0 { 0.54 } else { -0.06 };
-        let value = drift + noise + if treated == Arm::Treated { shift } else { 0.0 };
+        let value = drift + noise + if treated == Arm::Updated { shift } else { 0.0 };
         group.evidence.indicators[0].observe(
             treated,
             (now_h * 3600.0) as u64,

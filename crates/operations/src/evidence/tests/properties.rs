@@ -49,7 +49,7 @@ fn run(evidence: &mut Evidence, steps: &[Step], config: &TestsConfig) {
         evidence.installs.observe(step.failures, step.successes);
         evidence.health.observe(&step.windows, &config.health);
         for (treated, value) in &step.values {
-            let arm = if *treated { Arm::Treated } else { Arm::Control };
+            let arm = if *treated { Arm::Updated } else { Arm::Control };
             evidence.indicators[0].observe(arm, 0, Some(*value), &config.indicators[0]);
             evidence.indicators[1].observe(arm, 0, Some(-*value / 7.0), &config.indicators[1]);
         }
@@ -113,7 +113,7 @@ proptest! {
         let log_e = |values: &[(bool, f64)]| {
             let mut means = MeanDifference::new(&config);
             for (treated, value) in values {
-                means.observe(if *treated { Arm::Treated } else { Arm::Control }, 0, Some(*value), &config);
+                means.observe(if *treated { Arm::Updated } else { Arm::Control }, 0, Some(*value), &config);
             }
             means.log_e()
         };
@@ -202,7 +202,7 @@ proptest! {
         let config = IndicatorConfig::default();
         let mut means = MeanDifference::new(&config);
         for (treated, value) in values {
-            means.observe(if treated { Arm::Treated } else { Arm::Control }, 0, Some(value), &config);
+            means.observe(if treated { Arm::Updated } else { Arm::Control }, 0, Some(value), &config);
         }
         let interval = means.interval(&config);
         prop_assert!(means.log_e().is_finite());
@@ -237,9 +237,9 @@ proptest! {
 fn absent_values_are_neutral() {
     let config = IndicatorConfig::default();
     let mut means = MeanDifference::new(&config);
-    means.observe(Arm::Treated, 0, Some(0.4), &config);
+    means.observe(Arm::Updated, 0, Some(0.4), &config);
     let before = means.clone();
-    means.observe(Arm::Treated, 0, None, &config);
+    means.observe(Arm::Updated, 0, None, &config);
     means.observe(Arm::Control, 0, None, &config);
     means.observe(Arm::Control, 0, Some(f64::NAN), &config);
     assert_eq!(means, before);
@@ -252,10 +252,10 @@ fn values_are_compared_with_those_of_their_time() {
     let mut means = MeanDifference::new(&config);
     means.observe(Arm::Control, 0, Some(-0.5), &config);
     means.observe(Arm::Control, 1_800, Some(0.5), &config);
-    means.observe(Arm::Treated, 5_000, Some(0.5), &config);
+    means.observe(Arm::Updated, 5_000, Some(0.5), &config);
     assert_eq!(means.pairs(), 1);
     assert!(means.log_e() < 0.0, "the control of the same hour was as high");
-    means.observe(Arm::Treated, 5_000, Some(0.5), &config);
+    means.observe(Arm::Updated, 5_000, Some(0.5), &config);
     assert_eq!(means.pairs(), 1, "nobody to compare with");
 }
 

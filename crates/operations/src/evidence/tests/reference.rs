@@ -142,7 +142,7 @@ fn means() {
         };
         let mut means = MeanDifference::new(&config);
         for (treated, at_s, value) in &case.values {
-            let arm = if *treated { Arm::Treated } else { Arm::Control };
+            let arm = if *treated { Arm::Updated } else { Arm::Control };
             means.observe(arm, *at_s, Some(*value), &config);
         }
         let name = format!("{} values", case.values.len());

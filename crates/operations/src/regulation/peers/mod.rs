@@ -26,7 +26,7 @@ use super::saturated;
 pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
     let situation = Situation { inputs, standing: inputs.standing.as_deref()? };
     let decided = match &inputs.policy.rule {
-        Rule::Threshold | Rule::Plan { .. } => None,
+        Rule::Threshold | Rule::Plan { .. } | Rule::Evidence(_) => None,
         Rule::AwsJobs(rule) => aws_jobs::decide(rule, &situation),
         Rule::HawkBit(rule) => hawkbit::decide(rule, &situation),
         Rule::Mender(rule) => mender::decide(rule, &situation),
@@ -52,7 +52,7 @@ pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
 /// Devices that an operation of that many targets starts with.
 pub(super) fn first_speed(rule: &Rule, targets: u64) -> u32 {
     let first = match rule {
-        Rule::Threshold | Rule::Plan { .. } => 1,
+        Rule::Threshold | Rule::Plan { .. } | Rule::Evidence(_) => 1,
         Rule::AwsJobs(rule) => aws_jobs::per_minute(rule, 0),
         Rule::HawkBit(rule) => hawkbit::size(rule, 0, targets),
         Rule::Mender(rule) => {

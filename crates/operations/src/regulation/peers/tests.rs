@@ -28,6 +28,7 @@ fn started(rule: Rule) -> Inputs {
             course: Course { started: AT, ..Course::default() },
             ..Standing::default()
         })),
+        evidence: None,
     }
 }
 

@@ -1,0 +1,320 @@
+//! The running evidence of one operation: looks, folded in their order.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::{
+    Arm, Evidence as Rule, EvidencePlan, Exact, HealthEvents, Look, Rate, StratumInputs,
+    StratumLook, Time, Tolerance,
+};
+
+use super::bernoulli::InstallConfig;
+use super::bound::{BoundConfig, Exposure, Latency, expected_events};
+use super::logrank::{HealthConfig, WindowEvents};
+use super::means::IndicatorConfig;
+use super::numeric::number;
+use super::state::{Evidence, TestsConfig};
+
+/// All that the looks of an operation say together. The same looks in the same order give the
+/// same bits, so that nothing of it need be stored.
+///
+/// *Silence* is compared contact by contact. Each look has, for both arms, the devices that were
+/// in contact in its time; a device that is silent was in contact for the last time in one of
+/// them. Given that one of those contacts was the last, it was an updated device's with
+/// probability θ(ρ), with the contacts of that look as the risk sets ([`super::Logrank`]). A
+/// device is updated while it is in contact, so a comparison per hour would find the updated ones
+/// in contact more often and hence, just after the update, falling silent more often; the
+/// comparison per contact does not (rollout-engines: "randomise at contact").
+#[derive(Debug, Clone)]
+pub struct Panel {
+    tests: TestsConfig,
+    bound: BoundConfig,
+    plan: EvidencePlan,
+    strata: Vec<StratumPanel>,
+    looks: u64,
+    at: Time,
+}
+
+#[derive(Debug, Clone)]
+struct StratumPanel {
+    last: StratumLook,
+    evidence: Evidence,
+    exposure: Exposure,
+    updated: u64,
+    // Of the newest looks, the newest last: updated devices in contact by window, and control.
+    contacts: VecDeque<Contacts>,
+    // Of updated and of control devices.
+    events: [u64; 2],
+    // Events the updated devices would have had anyway.
+    expected: f64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Contacts {
+    at: Time,
+    updated: Vec<u64>,
+    control: u64,
+}
+
+impl Panel {
+    /// Starts without a look.
+    #[must_use]
+    pub fn new(rule: &Rule, plan: &EvidencePlan) -> Self {
+        Self {
+            tests: tests_config(rule, plan.indicators),
+            bound: bound_config(rule),
+            plan: plan.clone(),
+            strata: Vec::new(),
+            looks: 0,
+            at: Time::default(),
+        }
+    }
+
+    /// Number of the last look, 0 before the first.
+    #[must_use]
+    pub const fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// When the last look was taken.
+    #[must_use]
+    pub const fn at(&self) -> Time {
+        self.at
+    }
+
+    /// Windows of age, that of all ages left out.
+    #[must_use]
+    pub const fn windows(&self) -> usize {
+        self.tests.health.windows() - 1
+    }
+
+    /// What the operation is held against.
+    #[must_use]
+    pub const fn plan(&self) -> &EvidencePlan {
+        &self.plan
+    }
+
+    /// Takes in the next look. One that was taken in before changes nothing.
+    pub fn observe(&mut self, look: &Look) {
+        if look.number <= self.looks {
+            return;
+        }
+        self.looks = look.number;
+        self.at = look.at;
+        for (at, stratum) in look.strata.iter().enumerate() {
+            if self.strata.len() <= at {
+                let tolerance = tolerance_of(&self.plan, stratum);
+                self.strata.push(StratumPanel::new(tolerance, &self.tests));
+            }
+            self.strata[at].observe(look, stratum, &self.tests, &self.bound);
+        }
+    }
+
+    /// What a decision knows of each stratum; `stopped` and `room_before` are the decision's own
+    /// business and left empty.
+    #[must_use]
+    pub fn strata(&self) -> Vec<StratumInputs> {
+        self.strata
+            .iter()
+            .map(|stratum| stratum.inputs(self.at, &self.tests, &self.bound))
+            .collect()
+    }
+
+    /// The window of an age since the update.
+    #[must_use]
+    pub fn window_of(&self, age_s: u64) -> usize {
+        self.tests.health.window_of(age_s)
+    }
+}
+
+impl StratumPanel {
+    fn new(tolerance: Tolerance, tests: &TestsConfig) -> Self {
+        Self {
+            last: StratumLook::default(),
+            evidence: Evidence::new(tolerance, tests),
+            exposure: Exposure::default(),
+            updated: 0,
+            contacts: VecDeque::new(),
+            events: [0, 0],
+            expected: 0.0,
+        }
+    }
+
+    fn observe(
+        &mut self,
+        look: &Look,
+        new: &StratumLook,
+        tests: &TestsConfig,
+        bound: &BoundConfig,
+    ) {
+        self.last = StratumLook { events: Vec::new(), indicators: Vec::new(), ..new.clone() };
+        self.evidence.installs.observe(new.failures, new.successes);
+        let at_s = seconds(look.at);
+        self.exposure.add(at_s, new.updated, bound);
+        self.exposure.settle(at_s, bound);
+        self.updated += new.updated;
+        self.contacts.push_back(Contacts {
+            at: look.at,
+            updated: new.updated_contacts.clone(),
+            control: new.control_contacts,
+        });
+        let mut events: Vec<&HealthEvents> = new.events.iter().collect();
+        events.sort_by_key(|one| (one.look, one.window, one.arm, one.kind));
+        for group in events.chunk_by(|one, next| one.look == next.look) {
+            self.compare(look.number, group, tests);
+        }
+        for (indicator, (state, config)) in
+            new.indicators.iter().zip(self.evidence.indicators.iter_mut().zip(&tests.indicators))
+        {
+            for (arm, changes) in
+                [(Arm::Updated, &indicator.updated), (Arm::Control, &indicator.control)]
+            {
+                for change in changes {
+                    state.observe(arm, at_s, Some(millionths(*change)), config);
+                }
+            }
+        }
+        self.forget(look.at);
+    }
+
+    /// Events whose last contact fell into the same look, against the contacts of that look.
+    fn compare(&mut self, now: u64, group: &[&HealthEvents], tests: &TestsConfig) {
+        let Some(back) = group.first().map(|first| now.saturating_sub(first.look)) else { return };
+        let newest = self.contacts.len() - 1;
+        // What is older than anything remembered is held against the oldest remembered.
+        let at = newest.saturating_sub(usize::try_from(back).unwrap_or(usize::MAX));
+        let Some(contacts) = self.contacts.get(at) else { return };
+        let all = tests.health.windows() - 1;
+        let mut windows = vec![WindowEvents::default(); all + 1];
+        for (window, events) in windows.iter_mut().enumerate() {
+            events.control_at_risk = contacts.control;
+            events.treated_at_risk = if window == all {
+                contacts.updated.iter().sum()
+            } else {
+                contacts.updated.get(window).copied().unwrap_or(0)
+            };
+        }
+        let (updated, control) = (number(windows[all].treated_at_risk), number(contacts.control));
+        for one in group {
+            match one.arm {
+                Arm::Updated => {
+                    windows[usize::from(one.window).min(all - 1)].treated_events += one.devices;
+                    windows[all].treated_events += one.devices;
+                    self.events[0] += one.devices;
+                }
+                Arm::Control => {
+                    windows.iter_mut().for_each(|window| window.control_events += one.devices);
+                    self.events[1] += one.devices;
+                    self.expected += expected_events(one.devices, control, updated);
+                }
+            }
+        }
+        self.evidence.health.observe(&windows, &tests.health);
+    }
+
+    /// Forgets contacts so old that no silence can go back to them.
+    fn forget(&mut self, now: Time) {
+        let deadline = Duration::from_secs(self.last.deadline_s);
+        while let Some(oldest) = self.contacts.front() {
+            let old = now.since(oldest.at) >= deadline.saturating_mul(2);
+            // The last look is kept in any case, for events of this very moment.
+            let idle = self.contacts.len() > 1 && (old || self.contacts.len() > CONTACTS_MAX);
+            if !idle {
+                break;
+            }
+            self.contacts.pop_front();
+        }
+    }
+
+    fn inputs(&self, now: Time, tests: &TestsConfig, bound: &BoundConfig) -> StratumInputs {
+        let stratum = self.evidence.stratum(0.0, false, tests);
+        let matured = self.exposure.matured(seconds(now), self.last.deadline_s, bound);
+        StratumInputs {
+            name: self.last.name.clone(),
+            targets: self.last.targets,
+            granted: self.last.granted,
+            pending: self.last.pending,
+            ready: self.last.ready,
+            updated: self.updated,
+            matured: Exact::new(matured),
+            failures: self.evidence.installs.failures,
+            successes: self.evidence.installs.successes,
+            learned: self.evidence.tolerance.learned,
+            events: self.events[0],
+            control_events: self.events[1],
+            expected: Exact::new(self.expected),
+            tests: stratum
+                .tests
+                .iter()
+                .map(|test| test.iter().copied().map(Exact::new).collect())
+                .collect(),
+            stopped: false,
+            room_before: 0,
+        }
+    }
+}
+
+/// The tests that a rule asks for.
+#[must_use]
+pub fn tests_config(rule: &Rule, indicators: u32) -> TestsConfig {
+    TestsConfig {
+        install: install_config(rule),
+        health: HealthConfig {
+            age_limits_s: rule.ages.iter().map(|age| age.0.as_secs()).collect(),
+            ..HealthConfig::default()
+        },
+        indicators: (0..indicators).map(|_| IndicatorConfig::default()).collect(),
+    }
+}
+
+/// How failures of installations are judged under a rule.
+#[must_use]
+pub fn install_config(rule: &Rule) -> InstallConfig {
+    InstallConfig {
+        tolerated_min: share(rule.tolerated_min),
+        factor: share(rule.tolerated_factor),
+        ..InstallConfig::default()
+    }
+}
+
+/// How exposure matures under a rule.
+#[must_use]
+pub fn bound_config(rule: &Rule) -> BoundConfig {
+    let default = BoundConfig::default();
+    let latencies: Vec<Latency> = rule
+        .latencies
+        .iter()
+        .map(|one| Latency { mean_s: one.mean.0.as_secs().max(1), weight: share(one.share) })
+        .collect();
+    let longest_s = latencies.iter().map(|one| one.mean_s).max().unwrap_or(1);
+    BoundConfig {
+        latencies,
+        bucket_s: rule.look.0.as_secs().clamp(1, default.bucket_s),
+        // After seven mean times less than one in a thousand is still to come.
+        matured_s: longest_s.saturating_mul(7),
+        ..default
+    }
+}
+
+/// A share as a fraction.
+#[must_use]
+pub fn share(rate: Rate) -> f64 {
+    f64::from(rate.as_basis_points()) / 10_000.0
+}
+
+fn tolerance_of(plan: &EvidencePlan, stratum: &StratumLook) -> Tolerance {
+    let known = plan.strata.iter().find(|known| known.name == stratum.name);
+    known.map_or(plan.others, |known| known.tolerance)
+}
+
+fn seconds(at: Time) -> u64 {
+    at.as_micros() / 1_000_000
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a change of nine million times is a change")]
+fn millionths(change: i64) -> f64 {
+    change as f64 / 1e6
+}
+
+/// Looks whose contacts are remembered: two weeks of five minutes.
+const CONTACTS_MAX: usize = 4_096;

@@ -1,0 +1,335 @@
+//! Regulation by evidence and budget: when to stop by proof, how many next by what may be lost.
+//!
+//! Pure over [`Inputs`], which carry the evidence of each stratum as the looks have it
+//! ([`crate::evidence::Panel`]). [`judged`] is the whole judgement; [`decide`] turns it into one
+//! step and its reason.
+
+use libm::{log10, round};
+use model::{
+    Evidence as Rule, EvidenceInputs, Exact, Gate, Inputs, Judged, Phase, Rate, Reason,
+    StratumInputs, StratumRuling, StratumScope, Verdict,
+};
+
+use crate::evidence::{
+    CombineConfig, FaultBound, Judgement, Stratum, bound_config, certainty, fault_bound, judge,
+    next_element, share, shares,
+};
+
+/// Judges every stratum: what it may grant from now on, and what the evidence against it is;
+/// none under another rule and before the first look.
+///
+/// - *Scope* by [`judge`] with the rule's α over the strata there were at the start.
+/// - *Size* b = ⌊B_s/p_U⌋ − u ([`next_element`]), p_U the upper bound of the rate of faults after
+///   the matured exposure, u what is granted or updated and not matured. A held stratum does not
+///   grow, a suspect or stopped one gets nothing.
+/// - The *holdback* stays out of reach until it is released.
+#[must_use]
+pub fn judged(inputs: &Inputs) -> Option<Judged> {
+    let rule = inputs.policy.rule.evidence()?;
+    let evidence = inputs.evidence.as_deref()?;
+    let judgement = judge(&strata(evidence), &combine_config(rule, evidence));
+    let targets: Vec<u64> = evidence.strata.iter().map(|stratum| stratum.targets).collect();
+    let shares = shares(evidence.budget, &targets);
+    let strata = evidence
+        .strata
+        .iter()
+        .zip(shares)
+        .enumerate()
+        .map(|(at, (stratum, share))| ruling(rule, evidence, &judgement, at, stratum, share))
+        .collect();
+    Some(Judged {
+        look: evidence.look,
+        log_global: Exact::new(judgement.evidence.global),
+        log_limit: Exact::new(judgement.log_limit),
+        alarm: judgement.alarm,
+        warning: judgement.warning,
+        budget: evidence.budget,
+        strata,
+    })
+}
+
+/// Decides by evidence; none when there is nothing to decide.
+///
+/// In this order: stop all; gates; the end; new sizes. While the operation only waits for the
+/// next look, the verdict repeats the sizes.
+pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
+    let rule = inputs.policy.rule.evidence()?;
+    let evidence = inputs.evidence.as_deref()?;
+    let judged = judged(inputs)?;
+    if let Some(reason) = against_all(&judged) {
+        return Some((Verdict::Abort, reason));
+    }
+    if let Some(gate) = gate(rule, evidence, &judged, inputs.phase) {
+        return Some((Verdict::Pause, Reason::Approval { gate }));
+    }
+    if let Some(reason) = end(inputs, &judged) {
+        return Some((Verdict::Finish, reason));
+    }
+    let granted_max: u64 = judged.strata.iter().map(|stratum| stratum.granted_max).sum();
+    let verdict = Verdict::Allow {
+        phase: phase(&judged).unwrap_or(inputs.phase),
+        speed: super::saturated(limit(evidence)),
+        devices_max: Some(granted_max),
+        look_at: Some(evidence.at + rule.look.0),
+        stage: 1,
+        strikes: 0,
+    };
+    Some((verdict, reason(inputs, evidence, &judged)))
+}
+
+/// Devices that are left out of reach as a control: strata with fewer than ten targets spare none.
+#[must_use]
+pub fn holdback(rule: &Rule, targets: u64) -> u64 {
+    if targets < HOLDBACK_TARGETS_MIN {
+        return 0;
+    }
+    // Rounded up: a stratum's only control must not be rounded away.
+    let points = u128::from(rule.holdback.as_basis_points());
+    u64::try_from((u128::from(targets) * points).div_ceil(10_000)).unwrap_or(u64::MAX)
+}
+
+/// How the evidence of strata is combined under a rule.
+fn combine_config(rule: &Rule, evidence: &EvidenceInputs) -> CombineConfig {
+    CombineConfig {
+        alpha: share(rule.alpha),
+        strata_planned: usize::try_from(evidence.planned).unwrap_or(usize::MAX).max(1),
+        ..CombineConfig::default()
+    }
+}
+
+fn strata(evidence: &EvidenceInputs) -> Vec<Stratum> {
+    let values = |test: &Vec<Exact>| test.iter().map(|one| one.value()).collect();
+    evidence
+        .strata
+        .iter()
+        .map(|stratum| Stratum {
+            tests: stratum.tests.iter().map(values).collect(),
+            matured: stratum.matured.value(),
+            stopped: stratum.stopped,
+        })
+        .collect()
+}
+
+fn ruling(
+    rule: &Rule,
+    evidence: &EvidenceInputs,
+    judgement: &Judgement,
+    at: usize,
+    stratum: &StratumInputs,
+    share: f64,
+) -> StratumRuling {
+    let scope = judgement.scopes.get(at).map_or(StratumScope::Free, |scope| scope_of(*scope));
+    let bound = bound(rule, stratum);
+    let matured = stratum.matured.value();
+    let unresolved = (count(stratum.updated) - matured).max(0.0) + count(stratum.pending);
+    let room = match scope {
+        StratumScope::Free => next_element(share, bound.rate_upper, unresolved),
+        StratumScope::Held => {
+            next_element(share, bound.rate_upper, unresolved).min(stratum.room_before)
+        }
+        StratumScope::Suspect | StratumScope::Stopped => 0,
+    };
+    let spared = if evidence.released { 0 } else { holdback(rule, stratum.targets) };
+    let most = stratum.targets.saturating_sub(spared).max(stratum.granted);
+    let log_of = |values: &[f64]| Exact::new(values.get(at).copied().unwrap_or(0.0));
+    StratumRuling {
+        name: stratum.name.clone(),
+        scope,
+        log_e: log_of(&judgement.evidence.strata),
+        log_closed: log_of(&judgement.evidence.closed),
+        share: Exact::new(share),
+        rate_upper: Exact::new(bound.rate_upper),
+        unresolved: Exact::new(unresolved),
+        matured: stratum.matured,
+        excess: Exact::new(bound.excess),
+        targets: stratum.targets,
+        granted: stratum.granted,
+        updated: stratum.updated,
+        failures: stratum.failures,
+        events: stratum.events,
+        control_events: stratum.control_events,
+        granted_max: stratum.granted.saturating_add(room).min(most),
+    }
+}
+
+/// Failures beyond the history's and events beyond the control's, over the matured exposure.
+///
+/// An installation that failed has shown its fault, so it counts as matured.
+fn bound(rule: &Rule, stratum: &StratumInputs) -> FaultBound {
+    let attempts = stratum.failures + stratum.successes;
+    let usual = stratum.learned.value() * count(attempts) + stratum.expected.value();
+    let matured = stratum.matured.value();
+    fault_bound(stratum.failures + stratum.events, usual, matured, &bound_config(rule))
+}
+
+/// Everything is stopped or suspect: the operation ends.
+fn against_all(judged: &Judged) -> Option<Reason> {
+    let stopping =
+        |stratum: &StratumRuling| stratum.scope >= StratumScope::Suspect || stratum.targets == 0;
+    let any = judged.strata.iter().any(|stratum| stratum.scope >= StratumScope::Suspect);
+    let all = any && judged.strata.iter().all(stopping);
+    all.then(|| {
+        let closed = judged.strata.iter().map(|stratum| stratum.log_closed.value());
+        let highest = closed.fold(judged.log_global.value(), f64::max);
+        Reason::EvidenceAgainstAll {
+            e_log10_tenths: log10_tenths(highest),
+            limit_log10_tenths: log10_tenths(judged.log_limit.value()),
+            excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),
+            updated: judged.strata.iter().map(|stratum| stratum.updated).sum(),
+        }
+    })
+}
+
+/// The first gate that is closed.
+fn gate(rule: &Rule, evidence: &EvidenceInputs, judged: &Judged, phase_now: Phase) -> Option<Gate> {
+    let next = phase(judged).unwrap_or(phase_now);
+    let approval = &rule.approval;
+    let begins = (next > phase_now || next == Phase::Test) && approval.phases.contains(&next);
+    let gates = [
+        (evidence.class_gated, Gate::Class),
+        (begins, Gate::Phase(next)),
+        (approval.warning && judged.warning, Gate::Warning),
+    ];
+    gates
+        .into_iter()
+        .find(|(closed, gate)| *closed && !evidence.approved.contains(gate))
+        .map(|(_, gate)| gate)
+}
+
+/// Why the operation is done, if it is: nobody is left but in stopped strata, or nobody comes.
+fn end(inputs: &Inputs, judged: &Judged) -> Option<Reason> {
+    let counts = &inputs.counts;
+    if counts.in_flight > 0 {
+        return None;
+    }
+    let stopped = |stratum: &&StratumRuling| stratum.scope == StratumScope::Stopped;
+    let ungranted = |stratum: &StratumRuling| stratum.targets.saturating_sub(stratum.granted);
+    let left: u64 = judged.strata.iter().filter(stopped).map(ungranted).sum();
+    let names: Vec<String> =
+        judged.strata.iter().filter(stopped).map(|stratum| stratum.name.to_string()).collect();
+    let linger_over = inputs.standing.as_deref().is_some_and(|standing| standing.linger_over);
+    match counts.waiting.saturating_sub(left) {
+        0 if names.is_empty() => Some(Reason::Complete),
+        0 => Some(Reason::Partial { strata: names, left }),
+        waiting if linger_over => Some(Reason::LingerOver { waiting }),
+        _ => None,
+    }
+}
+
+/// Paper A's phases as labels of certainty: that of the least certain stratum which is not
+/// stopped.
+fn phase(judged: &Judged) -> Option<Phase> {
+    let going = judged.strata.iter().filter(|stratum| stratum.scope != StratumScope::Stopped);
+    going
+        .filter(|stratum| stratum.targets > 0)
+        .map(|stratum| certainty(stratum.rate_upper.value()))
+        .min()
+}
+
+/// Why the sizes are as they are.
+fn reason(inputs: &Inputs, evidence: &EvidenceInputs, judged: &Judged) -> Reason {
+    let newly: Vec<&StratumRuling> = judged
+        .strata
+        .iter()
+        .zip(&evidence.strata)
+        .filter(|(ruling, before)| ruling.scope == StratumScope::Stopped && !before.stopped)
+        .map(|(ruling, _)| ruling)
+        .collect();
+    if !newly.is_empty() {
+        return Reason::StrataStopped {
+            strata: newly.iter().map(|stratum| stratum.name.to_string()).collect(),
+            excess: sum(newly.iter().map(|stratum| stratum.excess)),
+            updated: newly.iter().map(|stratum| stratum.updated).sum(),
+        };
+    }
+    if judged.alarm {
+        let suspects =
+            judged.strata.iter().filter(|stratum| stratum.scope == StratumScope::Suspect);
+        return Reason::Alarm {
+            e_log10_tenths: log10_tenths(judged.log_global.value()),
+            suspects: suspects.map(|stratum| stratum.name.to_string()).collect(),
+        };
+    }
+    let course =
+        inputs.standing.as_deref().and_then(|standing| standing.course.evidence.as_deref());
+    if course.is_some_and(|course| course.judged.alarm) {
+        return Reason::Cleared;
+    }
+    let rule = inputs.policy.rule.evidence();
+    let spared: u64 = rule.map_or(0, |rule| {
+        judged.strata.iter().map(|stratum| holdback(rule, stratum.targets)).sum()
+    });
+    match (evidence.released, evidence.watch_from, rule) {
+        (true, _, _) => return Reason::Released { holdback: spared },
+        (false, Some(from), Some(rule)) => {
+            return Reason::Watching { holdback: spared, until: from + rule.watch.0 };
+        }
+        _ => {}
+    }
+    let ratio = evidence.response_ratio.map_or(0.0, Exact::value);
+    let late = rule.is_some_and(|rule| ratio > share(rule.response_tolerated));
+    if late {
+        return Reason::Servers { ratio: rate(ratio), limit: limit(evidence) };
+    }
+    Reason::Budget {
+        budget: evidence.budget,
+        rate_upper: rate(
+            judged
+                .strata
+                .iter()
+                .filter(|stratum| stratum.scope != StratumScope::Stopped && stratum.targets > 0)
+                .map(|stratum| stratum.rate_upper.value())
+                .fold(0.0, f64::max),
+        ),
+        unresolved: sum(judged.strata.iter().map(|stratum| stratum.unresolved)),
+    }
+}
+
+fn limit(evidence: &EvidenceInputs) -> u64 {
+    whole(evidence.limit.value()).max(1)
+}
+
+const fn scope_of(scope: crate::evidence::Scope) -> StratumScope {
+    match scope {
+        crate::evidence::Scope::Free => StratumScope::Free,
+        crate::evidence::Scope::Held => StratumScope::Held,
+        crate::evidence::Scope::Suspect => StratumScope::Suspect,
+        crate::evidence::Scope::Stop => StratumScope::Stopped,
+    }
+}
+
+fn sum(values: impl Iterator<Item = Exact>) -> u64 {
+    whole(values.map(Exact::value).sum())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of devices lie far below 2^53")]
+const fn count(devices: u64) -> f64 {
+    devices as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate, and nothing here is negative"
+)]
+fn whole(value: f64) -> u64 {
+    round(value.max(0.0)) as u64
+}
+
+/// A ratio in basis points, rounded up so that a bound stays one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate, and nothing here is negative"
+)]
+fn rate(ratio: f64) -> Rate {
+    Rate::basis_points(libm::ceil((ratio.max(0.0) * 10_000.0) - 1e-9) as u32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
+fn log10_tenths(log_e: f64) -> i64 {
+    round(log_e * log10(std::f64::consts::E) * 10.0) as i64
+}
+
+/// Fewer targets than that spare no holdback.
+const HOLDBACK_TARGETS_MIN: u64 = 10;
