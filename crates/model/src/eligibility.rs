@@ -251,7 +251,7 @@ impl fmt::Display for Exclusion {
             Self::AlreadyCurrent { version } => write!(f, "already runs {version}"),
             Self::NewerVersion { version } => write!(f, "runs {version}, which is newer"),
             Self::NotTargetModel { observed } => {
-                write!(f, "is a {observed}, which the release does not target")
+                write!(f, "is of kind {observed}, which the release does not target")
             }
             Self::NotTargetHardware { observed } => {
                 write!(f, "has hardware {observed}, which the release does not target")

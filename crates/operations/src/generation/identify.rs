@@ -155,9 +155,9 @@ fn step(
     age: Option<Duration>,
     failed: &mut bool,
 ) -> Check {
-    let (holds, detail) = match verdict {
-        _ if *failed => (None, "not asked, an earlier check decides".to_owned()),
-        Ok(()) => (Some(true), detail),
+    let (holds, detail, age) = match verdict {
+        _ if *failed => (None, "not asked, an earlier check decides".to_owned(), None),
+        Ok(()) => (Some(true), detail, age),
         Err(Refusal { exclusion, .. }) => {
             *failed = true;
             let unknown = matches!(
@@ -167,7 +167,7 @@ fn step(
                     | Exclusion::MemoryUnknown
                     | Exclusion::LinkUnknown
             );
-            ((!unknown).then_some(false), format!("{exclusion}; {}", exclusion.remedy()))
+            ((!unknown).then_some(false), exclusion.to_string(), age)
         }
     };
     Check { name: name.to_owned(), holds, detail, age }
