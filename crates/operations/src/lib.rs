@@ -6,8 +6,10 @@
 //! loops never import each other; they exchange the values of `message`, carried by [`Loops`].
 //!
 //! Start from [`Loops`] (state), [`Output`] (what it wants done) and [`model::Progress`] (what drivers
-//! tell it). The algorithm of paper A §III-E is [`regulate`].
+//! tell it). The algorithm of paper A §III-E is [`regulate`]; [`Conduct`] is an operation under it,
+//! by counts alone.
 
+mod conduct;
 mod config;
 mod enforcement;
 mod error;
@@ -20,7 +22,9 @@ mod regulation;
 #[cfg(test)]
 mod tests;
 
+pub use conduct::{Conduct, Pool};
 pub use config::Config;
+pub use enforcement::Attempts;
 pub use error::{OpenError, OrderError, PublishError};
 pub use loops::Loops;
 pub use message::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{
     Agreement, AttemptState, Change, Decision, DeviceId, Manifest, OperationId, OperationState,
-    Origin, Policy, Record, ReleaseId, ReportedRates, ResourcePath, Scope, Time, Version,
+    Origin, Policy, Record, ReleaseId, ReportedRates, ResourcePath, Scope, Version,
 };
 
 /// An order to open an operation.
@@ -201,8 +201,6 @@ pub struct PlannedConflict {
 pub(crate) struct Element {
     /// The operation.
     pub operation: OperationId,
-    /// Its number, dense from 1.
-    pub number: u64,
     /// The devices, in the order in which they are processed.
     pub members: Vec<Member>,
 }
@@ -225,13 +223,4 @@ pub(crate) struct Tracking {
     pub window: Option<ReportedRates>,
     /// Whether a device reported a fault that lies in the image itself.
     pub artifact_fault: bool,
-}
-
-/// From regulation to generation: how many devices the next element may hold, and from when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Speed {
-    /// Devices.
-    pub devices: u32,
-    /// No earlier than this; none for at once.
-    pub not_before: Option<Time>,
 }

@@ -7,7 +7,31 @@ use model::{Assignment, AttemptState, FaultClass, FaultKind, ReportedRates, Tall
 
 use crate::message::Tracking;
 
-/// Everything counted about the assignments of one operation. Kept up to date with each change,
+/// Attempts of an operation that stand at the same place, as far as its counts tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempts<'a> {
+    /// How many; each is on a device of its own.
+    pub devices: u64,
+    /// The element that granted their devices.
+    pub element: u64,
+    /// Where they stand. Times and words in it do not matter here, kinds of faults do.
+    pub state: &'a AttemptState,
+    /// Whether their devices showed a warning.
+    pub warned: bool,
+}
+
+impl<'a> From<&'a Assignment> for Attempts<'a> {
+    fn from(assignment: &'a Assignment) -> Self {
+        Self {
+            devices: 1,
+            element: assignment.element,
+            state: &assignment.state,
+            warned: assignment.warnings > 0,
+        }
+    }
+}
+
+/// Everything counted about the attempts of one operation. Kept up to date with each change,
 /// and always equal to a recount (I7).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Ledger {
@@ -33,14 +57,16 @@ fn rates(tally: &Tally, response_time_us: Option<u64>) -> ReportedRates {
 }
 
 impl Ledger {
-    /// Counts an assignment.
-    pub(crate) fn add(&mut self, assignment: &Assignment) {
-        self.count(assignment, |count| *count += 1);
+    /// Counts attempts, one assignment or many.
+    pub(crate) fn add<'a>(&mut self, attempts: impl Into<Attempts<'a>>) {
+        let attempts = attempts.into();
+        self.count(attempts, |count| *count += attempts.devices);
     }
 
-    /// Takes an assignment out again, before it changes.
-    pub(crate) fn subtract(&mut self, assignment: &Assignment) {
-        self.count(assignment, |count| *count = count.saturating_sub(1));
+    /// Takes attempts out again, before they change.
+    pub(crate) fn subtract<'a>(&mut self, attempts: impl Into<Attempts<'a>>) {
+        let attempts = attempts.into();
+        self.count(attempts, |count| *count = count.saturating_sub(attempts.devices));
     }
 
     /// Proved updated.
@@ -101,8 +127,8 @@ impl Ledger {
         newest
     }
 
-    fn count(&mut self, assignment: &Assignment, step: impl Fn(&mut u64)) {
-        let total = match &assignment.state {
+    fn count(&mut self, attempts: Attempts<'_>, step: impl Fn(&mut u64)) {
+        let total = match attempts.state {
             AttemptState::Succeeded => &mut self.succeeded,
             AttemptState::Failed { .. } | AttemptState::Silent => &mut self.failed,
             AttemptState::Deferred { .. } => &mut self.deferred,
@@ -110,7 +136,7 @@ impl Ledger {
             _ => &mut self.in_flight,
         };
         step(total);
-        match &assignment.state {
+        match attempts.state {
             AttemptState::Failed { fault } => {
                 match fault.kind {
                     FaultKind::Rejected => step(&mut self.rejected),
@@ -124,22 +150,22 @@ impl Ledger {
             AttemptState::Silent => step(&mut self.timed_out),
             _ => {}
         }
-        let stage = self.stages.partition_point(|(first, _)| *first <= assignment.element);
+        let stage = self.stages.partition_point(|(first, _)| *first <= attempts.element);
         if let Some((_, tally)) = stage.checked_sub(1).and_then(|at| self.stages.get_mut(at)) {
-            tell(tally, assignment, &step);
+            tell(tally, attempts, &step);
         }
-        let tally = self.elements.entry(assignment.element).or_default();
-        tell(tally, assignment, &step);
+        let tally = self.elements.entry(attempts.element).or_default();
+        tell(tally, attempts, &step);
         // An element whose devices were all tried again elsewhere leaves no trace, here as in a
         // recount.
         if *tally == Tally::default() {
-            self.elements.remove(&assignment.element);
+            self.elements.remove(&attempts.element);
         }
     }
 }
 
-fn tell(tally: &mut Tally, assignment: &Assignment, step: impl Fn(&mut u64)) {
-    match &assignment.state {
+fn tell(tally: &mut Tally, attempts: Attempts<'_>, step: impl Fn(&mut u64)) {
+    match attempts.state {
         AttemptState::Succeeded => step(&mut tally.succeeded),
         AttemptState::Failed { .. } | AttemptState::Silent => step(&mut tally.failed),
         // A device that was not there was not attempted either.
@@ -148,7 +174,7 @@ fn tell(tally: &mut Tally, assignment: &Assignment, step: impl Fn(&mut u64)) {
         AttemptState::Cancelled => return,
         _ => step(&mut tally.in_flight),
     }
-    if assignment.warnings > 0 {
+    if attempts.warned {
         step(&mut tally.warned);
     }
 }

@@ -11,6 +11,7 @@ mod reorder;
 #[cfg(test)]
 mod tests;
 
+pub use aggregate::Attempts;
 pub(crate) use aggregate::{Histogram, Ledger, aggregate};
 pub(crate) use assess::{Assessment, Attempt, Reading, assess};
 pub(crate) use execute::{change, execute, guards};

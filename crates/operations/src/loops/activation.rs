@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Assignment, AttemptState, DeviceId, Eligibility, Fleet, Grant, Inputs, OperationId,
-    OperationState, Record, Rule, Time, Verdict,
+    Assignment, AttemptState, DeviceId, Eligibility, Fleet, Grant, OperationId, OperationState,
+    Record, Time,
 };
 
-use super::course::course_of;
 use super::{Loops, Run};
-use crate::enforcement::{self, Demand, Histogram, aggregate, execute, extract, filter};
+use crate::enforcement::{self, Demand, execute, extract, filter};
 use crate::generation::{self, Place, Question, Waiting, identify, version_of};
-use crate::message::{Element, Member, Speed};
-use crate::regulation;
+use crate::message::{Element, Member};
 use crate::{Event, Output};
 
 impl Loops {
@@ -52,7 +50,7 @@ impl Loops {
         let deadline = self.deadlines.first().map(|(due, _, _)| *due);
         let operations = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
         operations
-            .flat_map(|run| [run.retry_at(), run.stage_at(), run.course_at(), run.idle_until()])
+            .flat_map(|run| [run.retry_at(), run.conduct.next_at(run.pool())])
             .flatten()
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
@@ -66,10 +64,10 @@ impl Loops {
             .iter()
             .filter_map(|id| self.runs.get(id))
             .map(|run| Waiting {
-                id: run.operation.id,
+                id: run.operation().id,
                 urgency: run.urgency,
-                opened: run.operation.opened,
-                agreement: run.operation.agreement.as_ref(),
+                opened: run.operation().opened,
+                agreement: run.operation().agreement.as_ref(),
             })
             .collect();
         generation::reorder(waiting, Duration::from_secs(self.config.ageing_s), now)
@@ -79,45 +77,9 @@ impl Loops {
     /// whether one was taken.
     fn regulate(&mut self, id: OperationId, now: Time) -> bool {
         let Some(run) = self.runs.get_mut(&id) else { return false };
-        if !run.is_occasion(now) {
-            return false;
-        }
-        run.bad_news = false;
-        let inputs = run.inputs(now);
-        let paused = run.operation.state == OperationState::Paused;
-        let Some((verdict, reason)) = regulation::regulate(&inputs) else { return false };
-        if paused && verdict != Verdict::Abort {
-            return false;
-        }
-        let after = inputs.after;
-        self.record_decision(id, verdict, reason.clone(), Some(inputs), now);
-        let Some(run) = self.runs.get_mut(&id) else { return false };
-        let operation = &mut run.operation;
-        match verdict {
-            Verdict::Start { speed } => {
-                operation.speed = speed;
-                if operation.policy.rule.is_peer() {
-                    course_of(operation, now);
-                }
-                self.enter(id, OperationState::Ongoing);
-                self.record_operation(id);
-            }
-            Verdict::Continue { phase, speed, favourable } => {
-                operation.phase = phase;
-                operation.speed = speed;
-                operation.favourable = favourable;
-                operation.element = None;
-                if after.is_some_and(|after| after.attempted > 0) {
-                    operation.before = after;
-                }
-                self.record_operation(id);
-            }
-            Verdict::Abort => self.end(id, OperationState::Aborted, now),
-            Verdict::Finish => self.end(id, OperationState::Finished, now),
-            Verdict::Allow { .. } | Verdict::Hold { .. } | Verdict::Pause | Verdict::Resume => {
-                self.follow(id, verdict, &reason, now);
-            }
-        }
+        let pool = run.pool();
+        let Some(decision) = run.conduct.decide(pool, now) else { return false };
+        self.carry_out(decision, now);
         true
     }
 
@@ -125,8 +87,11 @@ impl Loops {
     /// for one.
     fn generate(&mut self, id: OperationId, fleet: &Fleet, now: Time) -> Option<Element> {
         let run = self.runs.get_mut(&id)?;
-        let speed = run.may_grant(now)?;
-        let devices = run.targets.decompose(speed.devices);
+        let room = run.conduct.room(run.pool(), now);
+        if room == 0 {
+            return None;
+        }
+        let devices = run.targets.decompose(room);
         let mut members = Vec::with_capacity(devices.len());
         for id in devices {
             let Some(device) = fleet.device(id) else { continue };
@@ -134,33 +99,25 @@ impl Loops {
             let question = Question {
                 release: &run.release,
                 graph: &self.graph,
-                scope: &run.operation.scope,
+                scope: &run.conduct.operation().scope,
                 busy: None,
                 reserved: None,
             };
             let verdict = identify(&question, device, &mut run.memory);
             let tries = run.assignments.get(&id).map_or(1, |known| known.tries() + 1);
             let Eligibility::Eligible { path } = verdict else { continue };
-            if filter(run.operation.state, tries, &run.operation.policy.retry) {
+            if filter(run.operation().state, tries, &run.operation().policy.retry) {
                 members.push(Member { device: id, path });
             }
         }
-        let number = run.last_element + 1;
-        (!members.is_empty()).then_some(Element { operation: run.operation.id, number, members })
+        (!members.is_empty()).then_some(Element { operation: run.operation().id, members })
     }
 
     /// Makes an element durable before anything of it is sent (I4).
     fn grant(&mut self, element: Element, fleet: &Fleet, now: Time) {
-        let Element { operation, number, members } = element;
+        let Element { operation, members } = element;
         let Some(run) = self.runs.get_mut(&operation) else { return };
-        if !run.allows() {
-            run.operation.element = Some(number);
-            run.response_times = Histogram::default();
-        }
-        if let Rule::Plan { stages } = &run.operation.policy.rule {
-            let stage = regulation::stage(stages, run.operation.favourable);
-            run.operation.not_before = stage.map(|stage| now + stage.wait.0);
-        }
+        let number = run.conduct.grant(now);
         let devices: Vec<DeviceId> = members.iter().map(|member| member.device).collect();
         let count = devices.len() as u64;
         self.record_operation(operation);
@@ -215,10 +172,12 @@ impl Loops {
             .by_urgency
             .iter()
             .filter_map(|id| self.runs.get(id))
-            .filter(|run| !run.queued.is_empty() && run.operation.state == OperationState::Ongoing)
+            .filter(|run| {
+                !run.queued.is_empty() && run.operation().state == OperationState::Ongoing
+            })
             .map(|run| {
                 let manifest = &run.release.manifest;
-                (run.operation.id, manifest.release.class, manifest.priority())
+                (run.operation().id, manifest.release.class, manifest.priority())
             })
             .collect();
         if elements.is_empty() {
@@ -264,7 +223,7 @@ impl Loops {
             watch.heard = now;
         }
         let Some(assignment) = run.assignments.get(&device) else { return };
-        let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
+        let hop = assignment.path.first().copied().unwrap_or_else(|| run.operation().release);
         let Some(published) = self.releases.get(&hop) else { return };
         let change = Arc::clone(&published.change);
         let guards = Arc::clone(&published.guards);
@@ -275,94 +234,18 @@ impl Loops {
 }
 
 impl Run {
-    /// Whether regulation is due: a pending operation with targets, an element that ended, bad
-    /// news in the middle of one, or nothing left to do.
-    fn is_occasion(&self, now: Time) -> bool {
-        let operation = &self.operation;
-        let linger_over = || self.idle_until().is_some_and(|until| until <= now);
-        match (operation.state, operation.element) {
-            (OperationState::Pending, _) => self.targets.ready() > 0 || linger_over(),
-            (OperationState::Ongoing, _) if self.allows() => self.is_course_occasion(now),
-            (OperationState::Ongoing, Some(element)) => {
-                self.bad_news || self.ledger.is_settled(element)
-            }
-            (OperationState::Ongoing, None) => {
-                let left = self.targets.ready() + self.targets.waiting();
-                left == 0 || linger_over()
-            }
-            (OperationState::Paused, _) => self.bad_news,
-            (OperationState::Aborted | OperationState::Finished, _) => false,
-        }
-    }
-
-    fn inputs(&self, now: Time) -> Inputs {
-        let operation = &self.operation;
-        let tracking = aggregate(
-            &self.ledger,
-            operation.element,
-            operation.policy.window_devices_min,
-            self.response_times.median_us(),
-        );
-        Inputs {
-            counts: self.counts(),
-            phase: operation.phase,
-            speed: operation.speed,
-            favourable: operation.favourable,
-            before: operation.before,
-            after: tracking.after,
-            window: tracking.window,
-            artifact_fault: tracking.artifact_fault,
-            policy: operation.policy.clone(),
-            standing: self.standing(now),
-            evidence: None,
-        }
-    }
-
-    /// What regulation allows now: one element at a time, at the decided speed.
-    fn may_grant(&self, now: Time) -> Option<Speed> {
-        let operation = &self.operation;
-        let allows = self.allows();
-        let devices = if allows { self.room() } else { operation.speed };
-        let speed = Speed { devices, not_before: operation.not_before };
-        let due = speed.not_before.is_none_or(|at| at <= now);
-        let free = operation.state == OperationState::Ongoing
-            && if allows { devices > 0 } else { operation.element.is_none() };
-        (free && due && self.targets.ready() > 0).then_some(speed)
-    }
-
     fn demand(&self) -> Demand {
         let queued = self.queued.len() as u64;
         Demand {
-            operation: self.operation.id,
+            operation: self.operation().id,
             queued,
-            running: self.ledger.in_flight().saturating_sub(queued),
-            parallel_max: self.operation.policy.parallel_max,
+            running: self.conduct.in_flight().saturating_sub(queued),
+            parallel_max: self.operation().policy.parallel_max,
         }
     }
 
     fn retry_at(&self) -> Option<Time> {
         self.retries.first().map(|(until, _)| *until)
-    }
-
-    /// When a fixed plan's next stage may begin.
-    fn stage_at(&self) -> Option<Time> {
-        let operation = &self.operation;
-        let waits = operation.state == OperationState::Ongoing
-            && operation.element.is_none()
-            && self.targets.ready() > 0;
-        operation.not_before.filter(|_| waits)
-    }
-
-    /// When an operation that has nothing to do but wait was waited for long enough. A device
-    /// that is to be tried again is worth waiting for in any case.
-    pub(super) fn idle_until(&self) -> Option<Time> {
-        let operation = &self.operation;
-        let idle = matches!(operation.state, OperationState::Pending | OperationState::Ongoing)
-            && operation.element.is_none()
-            && self.ledger.in_flight() == 0
-            && self.targets.ready() == 0
-            && self.retries.is_empty();
-        idle.then(|| operation.last_progress + operation.policy.linger.0)
     }
 
     /// Where a device stands in the index.

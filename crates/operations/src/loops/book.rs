@@ -1,8 +1,8 @@
 //! Keeping the books: the one place where assignments, operations and decisions change.
 
 use model::{
-    Assignment, AttemptState, Counts, Decision, DeviceId, Inputs, Manifest, OperationId,
-    OperationState, Outcome, Reason, Record, ReleaseId, Time, Verdict, Version,
+    Assignment, AttemptState, Counts, Decision, DeviceId, Manifest, OperationId, Outcome, Record,
+    ReleaseId, Time, Verdict, Version,
 };
 
 use super::{Loops, Run, Watch};
@@ -13,18 +13,7 @@ use crate::{Config, Event, Output};
 impl Run {
     /// The operation's counts; every target is in exactly one of them (I7).
     pub(super) fn counts(&self) -> Counts {
-        let ledger = &self.ledger;
-        let mut counts = self.operation.counts_at_end.unwrap_or_else(|| Counts {
-            waiting: self.targets.ready() + self.targets.waiting(),
-            eligible: self.targets.ready(),
-            excluded: self.targets.excluded(),
-            ..Counts::default()
-        });
-        counts.succeeded = ledger.succeeded();
-        counts.failed = ledger.failed();
-        counts.in_flight = ledger.in_flight();
-        counts.cancelled = ledger.cancelled();
-        counts
+        self.conduct.counts(self.pool())
     }
 
     /// When the silence of an attempt must be acted upon.
@@ -35,7 +24,7 @@ impl Run {
 
     /// When the policy's limit for a try ends it. A device that soaks has proved itself before.
     pub(super) fn limit_of(&self, assignment: &Assignment) -> Option<Time> {
-        let limit = self.operation.policy.attempt_limit?;
+        let limit = self.operation().policy.attempt_limit?;
         let runs = assignment.state.is_in_flight() && assignment.state != AttemptState::Soaking;
         let due = assignment.begun.filter(|_| runs)? + limit.0;
         let heard = self.watches.get(&assignment.device)?.heard;
@@ -83,29 +72,24 @@ impl Run {
     }
 
     pub(super) fn is_queued(&self, device: DeviceId) -> bool {
-        self.queued.contains(&(mix(self.operation.seed, device.0), device))
+        self.queued.contains(&(mix(self.operation().seed, device.0), device))
     }
 
     pub(super) fn unqueue(&mut self, device: DeviceId) {
-        self.queued.remove(&(mix(self.operation.seed, device.0), device));
+        self.queued.remove(&(mix(self.operation().seed, device.0), device));
     }
 
     /// Takes an assignment into the counts and indexes without telling anyone.
     pub(super) fn keep(&mut self, assignment: &Assignment, now: Time) {
         let device = assignment.device;
         let old = self.assignments.insert(device, assignment.clone());
-        if let Some(old) = &old {
-            self.ledger.subtract(old);
-            if let AttemptState::Deferred { until, .. } = old.state {
-                self.retries.remove(&(until, device));
-            }
+        self.conduct.moved(old.as_ref().map(Into::into), assignment.into(), assignment.since);
+        if let Some(AttemptState::Deferred { until, .. }) = old.as_ref().map(|old| &old.state) {
+            self.retries.remove(&(*until, device));
         }
-        self.ledger.add(assignment);
-        self.last_element = self.last_element.max(assignment.element);
-        self.operation.last_progress = self.operation.last_progress.max(assignment.since);
         match assignment.state {
             AttemptState::Deferred { until, .. }
-                if until > now && !self.operation.state.is_final() =>
+                if until > now && !self.operation().state.is_final() =>
             {
                 self.retries.insert((until, device));
             }
@@ -114,7 +98,7 @@ impl Run {
         let moved = old
             .is_none_or(|old| old.state != assignment.state || old.attempt != assignment.attempt);
         if assignment.state == AttemptState::Granted {
-            self.queued.insert((mix(self.operation.seed, device.0), device));
+            self.queued.insert((mix(self.operation().seed, device.0), device));
         } else {
             self.unqueue(device);
         }
@@ -148,11 +132,8 @@ impl Loops {
         }
         run.keep(&assignment, now);
         if matches!(state, AttemptState::Failed { .. } | AttemptState::Silent) {
-            run.bad_news = true;
-            self.compliance.failed.insert((run.operation.release, device));
+            self.compliance.failed.insert((run.operation().release, device));
         }
-        // Rules that allow wait for good news as well.
-        run.bad_news |= state.is_settled() && run.allows();
         if state == AttemptState::Succeeded {
             self.absolve(operation, device);
         }
@@ -186,7 +167,7 @@ impl Loops {
     pub(super) fn reschedule(&mut self, operation: OperationId, device: DeviceId) {
         let Some(run) = self.runs.get_mut(&operation) else { return };
         let Some(assignment) = run.assignments.get(&device) else { return };
-        let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
+        let hop = assignment.path.first().copied().unwrap_or_else(|| run.operation().release);
         let Some(published) = self.releases.get(&hop) else { return };
         let due = run.due(assignment, &published.release.manifest, &self.config);
         let Some(watch) = run.watches.get_mut(&device) else { return };
@@ -221,65 +202,47 @@ impl Loops {
         self.outputs.push_back(Output::Record(Record::Outcome(Box::new(outcome))));
     }
 
-    /// Numbers and records a decision (I3); the operation's own row follows with
-    /// [`Loops::record_operation`].
-    pub(super) fn record_decision(
-        &mut self,
-        operation: OperationId,
-        verdict: Verdict,
-        reason: Reason,
-        inputs: Option<Inputs>,
-        now: Time,
-    ) {
-        let Some(run) = self.runs.get_mut(&operation) else { return };
-        run.operation.last_decision += 1;
-        let decision = Decision {
-            operation,
-            seq: run.operation.last_decision,
-            at: now,
-            verdict,
-            reason,
-            inputs,
-            judged: None,
-            code_version: CODE_VERSION.to_owned(),
-        };
+    /// Records a decision that the operation itself has followed, and follows it with the
+    /// operation's devices.
+    pub(super) fn carry_out(&mut self, decision: Decision, now: Time) {
+        let (operation, verdict) = (decision.operation, decision.verdict);
         self.outputs.push_back(Output::Record(Record::Decision(Box::new(decision.clone()))));
         self.tell(Event::Decided(Box::new(decision)));
+        match verdict {
+            Verdict::Start { .. } | Verdict::Pause | Verdict::Resume => self.entered(operation),
+            Verdict::Abort | Verdict::Finish => self.ended(operation, now),
+            Verdict::Continue { .. } | Verdict::Allow { .. } | Verdict::Hold { .. } => {}
+        }
+        self.record_operation(operation);
     }
 
     pub(super) fn record_operation(&mut self, operation: OperationId) {
         if let Some(run) = self.runs.get(&operation) {
-            let row = Box::new(run.operation.clone());
+            let row = Box::new(run.operation().clone());
             self.outputs.push_back(Output::Record(Record::Operation(row)));
         }
     }
 
-    /// Moves an operation to another state that is not final.
-    pub(super) fn enter(&mut self, operation: OperationId, state: OperationState) {
-        let Some(run) = self.runs.get_mut(&operation) else { return };
-        run.operation.state = state;
+    /// An operation is in another state now.
+    fn entered(&mut self, operation: OperationId) {
+        let Some(run) = self.runs.get(&operation) else { return };
+        let state = run.operation().state;
         self.release_reserved(operation);
         self.tell(Event::OperationMoved { operation, state });
     }
 
-    /// Ends an operation for good (I5). Whoever was not told to install yet is taken back at
+    /// An operation is over for good (I5). Whoever was not told to install yet is taken back at
     /// once; what was told may complete and is recorded.
-    pub(super) fn end(&mut self, operation: OperationId, state: OperationState, now: Time) {
-        self.enter(operation, state);
+    fn ended(&mut self, operation: OperationId, now: Time) {
+        self.entered(operation);
         self.take_back(operation, now);
         let given_up = self.give_up_deferred(operation, now);
         let Some(run) = self.runs.get_mut(&operation) else { return };
-        let counts = run.counts();
-        let waiting = counts.waiting.saturating_sub(given_up);
-        let counts = Counts { eligible: 0, waiting, ..counts };
-        run.operation.counts_at_end = Some(counts);
-        run.operation.ended = Some(now);
-        run.operation.element = None;
-        run.targets = crate::generation::Targets::new(run.operation.seed);
+        run.conduct.close(given_up);
+        run.targets = crate::generation::Targets::new(run.operation().seed);
         run.memory = crate::generation::Memory::default();
         run.retries.clear();
         self.by_urgency.retain(|id| *id != operation);
-        self.record_operation(operation);
         self.refresh_standards();
     }
 
@@ -339,7 +302,7 @@ impl Loops {
         let Some(run) = self.runs.get(&operation) else { return };
         let Some(assignment) = run.assignments.get(&device) else { return };
         let current = assignment.attempt == attempt && assignment.state.is_in_flight();
-        if current && run.operation.state.is_final() {
+        if current && run.operation().state.is_final() {
             self.cancel(assignment.clone(), now);
         }
     }
@@ -375,6 +338,3 @@ impl Loops {
         self.outputs.push_back(Output::Event(event));
     }
 }
-
-/// Stored with every decision: a replay that differs under the same version is a fault.
-const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -2,7 +2,6 @@
 
 mod activation;
 mod book;
-mod course;
 mod orders;
 mod plan;
 mod reports;
@@ -19,9 +18,8 @@ use model::{
     ResourcePath, Time,
 };
 
-use crate::enforcement::{Histogram, Ledger};
 use crate::generation::{Graph, Memory, Targets, Urgency};
-use crate::{Config, Output};
+use crate::{Conduct, Config, Output, Pool};
 
 /// The three loops of one server with all their operations.
 ///
@@ -59,23 +57,18 @@ struct Published {
 /// One operation with what the loops know about it.
 #[derive(Debug)]
 struct Run {
-    operation: Operation,
+    conduct: Conduct,
     release: Release,
     urgency: Urgency,
     assignments: BTreeMap<DeviceId, Assignment>,
     // Attempts in flight.
     watches: BTreeMap<DeviceId, Watch>,
-    ledger: Ledger,
     targets: Targets,
     memory: Memory,
     // Granted devices that wait for the server's capacity, in the order of their dispatch.
     queued: BTreeSet<(u64, DeviceId)>,
     // Deferred devices whose wait is not over.
     retries: BTreeSet<(Time, DeviceId)>,
-    response_times: Histogram,
-    last_element: u64,
-    // A device failed since regulation looked last.
-    bad_news: bool,
 }
 
 /// What is known of an attempt in flight and need not survive a restart.
@@ -130,10 +123,8 @@ impl Loops {
     /// (§III-B2). It counts for every operation with an element in progress.
     pub fn response_time(&mut self, round_trip: Duration, _now: Time) {
         for id in &self.by_urgency {
-            if let Some(run) = self.runs.get_mut(id)
-                && (run.operation.element.is_some() || run.operation.course.is_some())
-            {
-                run.response_times.add(round_trip);
+            if let Some(run) = self.runs.get_mut(id) {
+                run.conduct.response_time(round_trip);
             }
         }
     }
@@ -145,25 +136,31 @@ impl Loops {
 }
 
 impl Run {
-    fn new(operation: Operation, release: Release) -> Self {
-        let mut ledger = Ledger::default();
-        for stage in operation.course.iter().flat_map(|course| &course.stages) {
-            ledger.begin_stage(stage.first_element);
-        }
+    fn new(conduct: Conduct, release: Release) -> Self {
         Self {
             urgency: Urgency::of(&release.manifest),
-            targets: Targets::new(operation.seed),
-            operation,
+            targets: Targets::new(conduct.operation().seed),
+            conduct,
             release,
             assignments: BTreeMap::new(),
             watches: BTreeMap::new(),
-            ledger,
             memory: Memory::default(),
             queued: BTreeSet::new(),
             retries: BTreeSet::new(),
-            response_times: Histogram::default(),
-            last_element: 0,
-            bad_news: false,
+        }
+    }
+
+    const fn operation(&self) -> &Operation {
+        self.conduct.operation()
+    }
+
+    /// Its devices that are not granted.
+    fn pool(&self) -> Pool {
+        Pool {
+            ready: self.targets.ready(),
+            waiting: self.targets.waiting(),
+            excluded: self.targets.excluded(),
+            retries: !self.retries.is_empty(),
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use model::{
     Fleet, Manifest, Operation, OperationId, OperationState, Origin, Phase, Policy, Reason, Record,
-    Release, ReleaseId, Scope, Time, Verdict,
+    Release, ReleaseId, Scope, Time,
 };
 
 use super::{Loops, Published, Run};
 use crate::enforcement::{change, guards};
-use crate::{Event, OpenError, OpenRequest, OrderError, Output, PublishError};
+use crate::{Conduct, Event, OpenError, OpenRequest, OrderError, Output, PublishError};
 
 impl Loops {
     /// Publishes a release and, when a policy is given, opens its operation on the whole fleet
@@ -76,13 +76,14 @@ impl Loops {
             devices.dedup();
         }
         request.policy = self.may_open(request.policy, &request.scope, fleet)?;
-        let same =
-            |run: &&Run| run.operation.release == release.id && run.operation.scope == Scope::Fleet;
+        let same = |run: &&Run| {
+            run.operation().release == release.id && run.operation().scope == Scope::Fleet
+        };
         let open = self.by_urgency.iter().filter_map(|id| self.runs.get(id)).find(same);
         if let (Scope::Fleet, Some(run)) = (&request.scope, open) {
             return Err(OpenError::AlreadyOpen {
                 release: release.id,
-                operation: run.operation.id,
+                operation: run.operation().id,
             });
         }
         Ok(self.insert_operation(request, release, fleet, seed, now))
@@ -99,12 +100,8 @@ impl Loops {
         words: &str,
         now: Time,
     ) -> Result<(), OrderError> {
-        if self.changeable(operation)? == OperationState::Paused {
-            return Err(OrderError::AlreadyPaused(operation));
-        }
-        self.record_decision(operation, Verdict::Pause, ordered(by, words), None, now);
-        self.enter(operation, OperationState::Paused);
-        self.record_operation(operation);
+        let decision = self.run(operation)?.conduct.pause(ordered(by, words), now)?;
+        self.carry_out(decision, now);
         Ok(())
     }
 
@@ -119,15 +116,8 @@ impl Loops {
         words: &str,
         now: Time,
     ) -> Result<(), OrderError> {
-        if self.changeable(operation)? != OperationState::Paused {
-            return Err(OrderError::NotPaused(operation));
-        }
-        self.record_decision(operation, Verdict::Resume, ordered(by, words), None, now);
-        self.accept(operation);
-        let started = self.runs.get(&operation).is_some_and(|run| run.operation.speed > 0);
-        let state = if started { OperationState::Ongoing } else { OperationState::Pending };
-        self.enter(operation, state);
-        self.record_operation(operation);
+        let decision = self.run(operation)?.conduct.resume(ordered(by, words), now)?;
+        self.carry_out(decision, now);
         Ok(())
     }
 
@@ -143,9 +133,10 @@ impl Loops {
         words: &str,
         now: Time,
     ) -> Result<(), OrderError> {
-        self.changeable(operation)?;
-        self.record_decision(operation, Verdict::Abort, ordered(by, words), None, now);
-        self.end(operation, OperationState::Aborted, now);
+        let run = self.run(operation)?;
+        let pool = run.pool();
+        let decision = run.conduct.abort(ordered(by, words), pool, now)?;
+        self.carry_out(decision, now);
         Ok(())
     }
 
@@ -189,7 +180,7 @@ impl Loops {
             counts_at_end: None,
             agreement: request.agreement,
         };
-        self.runs.insert(id, Run::new(operation, release.clone()));
+        self.runs.insert(id, Run::new(Conduct::new(operation), release.clone()));
         self.sort_by_urgency();
         self.record_operation(id);
         self.tell(Event::OperationOpened { operation: id, release: release.id });
@@ -205,8 +196,8 @@ impl Loops {
         let mut open: Vec<_> = self
             .runs
             .values()
-            .filter(|run| !run.operation.state.is_final())
-            .map(|run| (run.urgency, run.operation.id))
+            .filter(|run| !run.operation().state.is_final())
+            .map(|run| (run.urgency, run.operation().id))
             .collect();
         open.sort_unstable();
         self.by_urgency = open.into_iter().map(|(_, id)| id).collect();
@@ -248,10 +239,8 @@ impl Loops {
         Ok(policy)
     }
 
-    fn changeable(&self, operation: OperationId) -> Result<OperationState, OrderError> {
-        let run = self.runs.get(&operation).ok_or(OrderError::UnknownOperation(operation))?;
-        let state = run.operation.state;
-        if state.is_final() { Err(OrderError::Ended { operation, state }) } else { Ok(state) }
+    fn run(&mut self, operation: OperationId) -> Result<&mut Run, OrderError> {
+        self.runs.get_mut(&operation).ok_or(OrderError::UnknownOperation(operation))
     }
 }
 

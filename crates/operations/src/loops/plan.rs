@@ -78,11 +78,11 @@ impl Loops {
             .filter_map(|id| self.runs.get(id))
             .take_while(|run| run.urgency < urgency)
             .find(|run| {
-                let state = run.operation.state;
+                let state = run.operation().state;
                 matches!(state, OperationState::Pending | OperationState::Ongoing)
                     && run.place_of(device.id) == Place::Ready
             })
-            .map(|run| run.operation.id)
+            .map(|run| run.operation().id)
     }
 }
 

@@ -127,7 +127,7 @@ impl Loops {
             .by_urgency
             .iter()
             .filter_map(|id| self.runs.get(id))
-            .filter(|run| run.operation.state == OperationState::Ongoing)
+            .filter(|run| run.operation().state == OperationState::Ongoing)
             .flat_map(|run| {
                 let queued = run.queued.iter().filter(|(_, device)| is_away(*device));
                 queued.filter_map(|(_, device)| run.assignments.get(device))
@@ -234,7 +234,7 @@ impl Loops {
             .path
             .first()
             .copied()
-            .or_else(|| Some(self.runs.get(&assignment.operation)?.operation.release))?;
+            .or_else(|| Some(self.runs.get(&assignment.operation)?.operation().release))?;
         Some(&self.releases.get(&id)?.release)
     }
 
@@ -338,7 +338,7 @@ impl Loops {
             return self.put(assignment, now);
         };
         let (operation, id) = (assignment.operation, assignment.device);
-        let state = self.runs.get(&operation).map(|run| run.operation.state);
+        let state = self.runs.get(&operation).map(|run| run.operation().state);
         if state.is_some_and(OperationState::is_final) {
             // Nothing new is sent after an abort, not even the rest of a path (I5).
             assignment.state = AttemptState::Cancelled;
@@ -374,8 +374,8 @@ impl Loops {
         let Some(run) = self.runs.get(&assignment.operation) else { return };
         let Some(hop) = self.hop(&assignment).map(|release| release.id) else { return };
         let after = After {
-            retry: &run.operation.policy.retry,
-            state: run.operation.state,
+            retry: &run.operation().policy.retry,
+            state: run.operation().state,
             tries: assignment.tries(),
         };
         let passing = fault.kind.class() == FaultClass::Transient;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{AttemptState, DeviceId, Fleet, OperationId, ReleaseId, Snapshot, Step, Time};
 
 use super::{Loops, Run};
-use crate::Config;
+use crate::{Conduct, Config};
 
 /// An intent that names an attempt and the release it installs.
 type Begun = BTreeSet<(OperationId, DeviceId, u32, ReleaseId)>;
@@ -25,8 +25,8 @@ impl Loops {
         }
         for operation in &snapshot.operations {
             let Some(published) = loops.releases.get(&operation.release) else { continue };
-            let mut run = Run::new(operation.clone(), published.release.clone());
-            run.bad_news = !operation.state.is_final();
+            let conduct = Conduct::restored(operation.clone());
+            let run = Run::new(conduct, published.release.clone());
             loops.runs.insert(operation.id, run);
         }
         for assignment in &snapshot.assignments {
@@ -58,7 +58,7 @@ impl Loops {
             if known.state == AttemptState::Succeeded {
                 self.absolve(known.operation, known.device);
             } else if let Some(run) = self.runs.get(&known.operation) {
-                self.compliance.failed.insert((run.operation.release, known.device));
+                self.compliance.failed.insert((run.operation().release, known.device));
             }
         }
     }
@@ -84,7 +84,7 @@ impl Loops {
         for (device, operation) in in_flight {
             let Some(run) = self.runs.get(&operation) else { continue };
             let Some(mut assignment) = run.assignments.get(&device).cloned() else { continue };
-            let hop = assignment.path.first().copied().unwrap_or(run.operation.release);
+            let hop = assignment.path.first().copied().unwrap_or_else(|| run.operation().release);
             let sent = begun.contains(&(operation, device, assignment.attempt, hop));
             match assignment.state {
                 // Its turn comes again in the queue; nothing was sent.

@@ -13,13 +13,13 @@ use crate::generation::{self, Memory, Question};
 impl Loops {
     /// All operations in the order of their numbers.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
-        self.runs.values().map(|run| &run.operation)
+        self.runs.values().map(|run| run.operation())
     }
 
     /// One operation.
     #[must_use]
     pub fn operation(&self, id: OperationId) -> Option<&Operation> {
-        self.runs.get(&id).map(|run| &run.operation)
+        self.runs.get(&id).map(|run| run.operation())
     }
 
     /// All releases in the order of their numbers.
@@ -73,18 +73,18 @@ impl Loops {
         if let Some(known) = run
             .assignments
             .get(&device.id)
-            .and_then(|known| standing(known, run.operation.state, now))
+            .and_then(|known| standing(known, run.operation().state, now))
         {
             return known;
         }
         if self.is_given_up(run, device.id) {
-            let attempts = run.operation.policy.retry.attempts_max;
+            let attempts = run.operation().policy.retry.attempts_max;
             return Eligibility::Excluded { exclusion: Exclusion::RetriesExhausted { attempts } };
         }
         let verdict =
             generation::identify(&self.question(run, device), device, &mut Memory::default());
         let waiting = |exclusion| Eligibility::Waiting { exclusion };
-        match (verdict, run.operation.state) {
+        match (verdict, run.operation().state) {
             (
                 Eligibility::Eligible { .. } | Eligibility::Waiting { .. },
                 OperationState::Aborted,
@@ -92,7 +92,7 @@ impl Loops {
             (Eligibility::Eligible { .. }, OperationState::Paused) => {
                 waiting(Exclusion::OperationPaused)
             }
-            (Eligibility::Eligible { .. }, OperationState::Ongoing) if run.is_full() => {
+            (Eligibility::Eligible { .. }, OperationState::Ongoing) if run.conduct.is_full() => {
                 waiting(Exclusion::BatchFull)
             }
             (verdict, _) => verdict,
@@ -113,12 +113,12 @@ impl Loops {
                     "element {}, try {}: {}",
                     known.element,
                     known.attempt,
-                    words(&known.state, run.operation.state)
+                    words(&known.state, run.operation().state)
                 ),
                 age: Some(now.since(known.since)),
             });
         }
-        let state = run.operation.state;
+        let state = run.operation().state;
         checks.push(Check {
             name: "operation".to_owned(),
             holds: Some(matches!(state, OperationState::Pending | OperationState::Ongoing)),
@@ -129,11 +129,11 @@ impl Loops {
     }
 
     fn question<'a>(&'a self, run: &'a Run, device: &Device) -> Question<'a> {
-        let id = run.operation.id;
+        let id = run.operation().id;
         Question {
             release: &run.release,
             graph: &self.graph,
-            scope: &run.operation.scope,
+            scope: &run.operation().scope,
             busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
             reserved: self.reserved_by(device, run.urgency, Some(id)),
         }

@@ -33,7 +33,7 @@ impl Loops {
     /// Identification of the fleet for an operation that was just opened.
     pub(super) fn identify_fleet(&mut self, operation: OperationId, fleet: &Fleet, now: Time) {
         let Some(run) = self.runs.get(&operation) else { return };
-        match run.operation.scope.clone() {
+        match run.operation().scope.clone() {
             Scope::Fleet => fleet.iter().for_each(|device| self.place(device, now)),
             Scope::Picked { devices } => devices
                 .iter()
@@ -79,7 +79,7 @@ impl Loops {
             let place = self.place_in(id, device, by, now);
             let Some(run) = self.runs.get(&id) else { continue };
             let active =
-                matches!(run.operation.state, OperationState::Pending | OperationState::Ongoing);
+                matches!(run.operation().state, OperationState::Pending | OperationState::Ongoing);
             if place == Place::Ready && active && reserved.is_none() {
                 reserved = Some((run.urgency, id));
             }
@@ -111,7 +111,7 @@ impl Loops {
         let question = Question {
             release: &run.release,
             graph: &self.graph,
-            scope: &run.operation.scope,
+            scope: &run.conduct.operation().scope,
             busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
             reserved,
         };
@@ -130,8 +130,8 @@ impl Loops {
     /// Whether a follow-up operation leaves a device alone, because the release failed on it
     /// before: what nobody looked at would fail again and again.
     pub(super) fn is_given_up(&self, run: &Run, device: DeviceId) -> bool {
-        matches!(run.operation.origin, Origin::Compliance { .. })
-            && self.compliance.failed.contains(&(run.operation.release, device))
+        matches!(run.operation().origin, Origin::Compliance { .. })
+            && self.compliance.failed.contains(&(run.operation().release, device))
     }
 
     /// A device that waited for another try and is no target any more: it runs the goal after
@@ -145,7 +145,7 @@ impl Loops {
     ) {
         let Some(run) = self.runs.get(&id) else { return };
         let Some(mut assignment) = run.assignments.get(&device.id).cloned() else { return };
-        let release = run.operation.release;
+        let release = run.operation().release;
         assignment.since = now;
         if let Exclusion::AlreadyCurrent { version } = exclusion {
             assignment.state = AttemptState::Succeeded;
@@ -215,17 +215,21 @@ impl Loops {
         // The release is proven on this fleet, so newcomers start where the parent ended, and no
         // share of their own small number slows them down. Errors still abort as ever.
         let policy = Policy {
-            first_speed: parent.operation.speed.max(parent.operation.policy.first_speed),
+            first_speed: parent
+                .conduct
+                .operation()
+                .speed
+                .max(parent.operation().policy.first_speed),
             speed_max: Rate::WHOLE,
-            ..parent.operation.policy.clone()
+            ..parent.operation().policy.clone()
         };
-        let seed = mix(parent.operation.seed, self.next_operation().0);
+        let seed = mix(parent.operation().seed, self.next_operation().0);
         let request = OpenRequest {
             release,
             scope: Scope::Fleet,
             policy,
             origin: Origin::Compliance { after },
-            agreement: parent.operation.agreement.clone(),
+            agreement: parent.operation().agreement.clone(),
         };
         if self.open(request, fleet, seed, now).is_err() {
             // Too many operations are open: asked again after a while, not at once.
@@ -238,20 +242,20 @@ impl Loops {
     pub(super) fn refresh_standards(&mut self) {
         let mut last: std::collections::BTreeMap<ReleaseId, &Run> =
             std::collections::BTreeMap::new();
-        for run in self.runs.values().filter(|run| run.operation.scope == Scope::Fleet) {
-            last.insert(run.operation.release, run);
+        for run in self.runs.values().filter(|run| run.operation().scope == Scope::Fleet) {
+            last.insert(run.operation().release, run);
         }
         let mut standards: std::collections::BTreeMap<ReleaseName, (Version, Standard)> =
             std::collections::BTreeMap::new();
         for run in last.values() {
-            if run.operation.state != OperationState::Finished {
+            if run.operation().state != OperationState::Finished {
                 continue;
             }
             let section = &run.release.manifest.release;
             if standards.get(&section.name).is_none_or(|(best, _)| *best < section.version) {
                 let standard = Standard {
                     release: run.release.id,
-                    operation: run.operation.id,
+                    operation: run.operation().id,
                     memory: Memory::default(),
                 };
                 standards.insert(section.name.clone(), (section.version.clone(), standard));
@@ -271,21 +275,21 @@ fn covered(
     name: &ReleaseName,
 ) -> bool {
     open.iter().filter_map(|id| runs.get(id)).any(|run| {
-        run.operation.scope == Scope::Fleet && run.release.manifest.release.name == *name
+        run.operation().scope == Scope::Fleet && run.release.manifest.release.name == *name
     })
 }
 
 impl Run {
     /// Whether a device can be a target at all; spares hand-picked operations the whole fleet.
     fn concerns(&self, device: DeviceId) -> bool {
-        match &self.operation.scope {
+        match &self.operation().scope {
             Scope::Fleet => true,
             Scope::Picked { devices } => devices.binary_search(&device).is_ok(),
         }
     }
 
     fn set_place(&mut self, device: &Device, place: Place) -> Place {
-        if self.operation.state.is_final() {
+        if self.operation().state.is_final() {
             return place;
         }
         // The stratum of a device stays that of its version before the operation.
