@@ -159,16 +159,19 @@ impl Chart {
     }
 
     fn draw_marks(&self, scale: &Scale) -> Markup {
+        let mut rows = [LEFT; MARK_ROWS];
         html! {
             @for mark in &self.marks {
                 @let x = scale.x(mark.progress_percent);
-                @let end = x > f64::midpoint(LEFT, RIGHT);
+                @let width = text_width(&mark.label, BOLD_WIDTH);
+                @let end = x + 6.0 + width > RIGHT;
                 @let beside = if end { x - 6.0 } else { x + 6.0 };
+                @let row = take_row(&mut rows, if end { beside - width } else { beside }, width);
                 g .mark {
                     title { (mark.title) }
                     line x1=(decimal(x)) x2=(decimal(x)) y1=(decimal(TOP)) y2=(decimal(BOTTOM))
                         stroke="#b3261e" stroke-width="1.5" {}
-                    text x=(decimal(beside)) y=(decimal(TOP + 34.0)) fill="#b3261e"
+                    text x=(decimal(beside)) y=(decimal(TOP + 34.0 + row)) fill="#b3261e"
                         font-weight="600" text-anchor=(if end { "end" } else { "start" }) {
                         (mark.label)
                     }
@@ -427,10 +430,28 @@ const fn band_colour(phase: Phase) -> &'static str {
 
 /// Where the next name of the legend begins; moves on behind it.
 fn take_width(x: &mut f64, name: &str) -> f64 {
-    // Letters are about 6.9 units wide at this size; 34 is the sign and the gap.
-    #[expect(clippy::cast_precision_loss, reason = "names are short")]
-    let width = name.chars().count() as f64 * 6.9 + 34.0;
+    // 34 is the sign and the gap.
+    let width = text_width(name, TEXT_WIDTH) + 34.0;
     std::mem::replace(x, *x + width)
+}
+
+/// How far under the first row a label is written, so that it covers none of those before it;
+/// `rows` holds where each row is free from.
+fn take_row(rows: &mut [f64; MARK_ROWS], from: f64, width: f64) -> f64 {
+    let mut down = 0.0;
+    for free in rows {
+        if from >= *free {
+            *free = from + width + 6.0;
+            return down;
+        }
+        down += 18.0;
+    }
+    0.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "names are short")]
+fn text_width(text: &str, letter: f64) -> f64 {
+    text.chars().count() as f64 * letter
 }
 
 const fn series_colour(at: usize) -> &'static str {
@@ -448,6 +469,11 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 884.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 284.0;
+/// About how wide a letter is at this size, plain and bold.
+const TEXT_WIDTH: f64 = 6.9;
+const BOLD_WIDTH: f64 = 8.5;
+/// Rows for the labels of marks; with more of them in one place the first row is used again.
+const MARK_ROWS: usize = 6;
 /// Above this many elements only those that change the size get a sign: the rest is the line.
 const SHAPES_MAX: usize = 150;
 
@@ -463,6 +489,28 @@ mod tests {
             let found = step(least);
             assert!((found - expected).abs() < 1e-9, "{least}: {found}");
         }
+    }
+
+    #[test]
+    fn labels_of_marks_cover_none_of_each_other() {
+        let check = |percents: &[f64], expected: &[(&str, f64)]| {
+            let mark = |percent: &f64| Mark {
+                progress_percent: *percent,
+                label: "response time improves".to_owned(),
+                title: String::new(),
+            };
+            let marks = percents.iter().map(mark).collect();
+            let file = Chart { marks, ..Chart::default() }.file();
+            for (anchor, y) in expected {
+                let label = format!(
+                    "y=\"{}\" fill=\"#b3261e\" font-weight=\"600\" text-anchor=\"{anchor}\"",
+                    decimal(*y)
+                );
+                assert!(file.contains(&label), "{label} in {file}");
+            }
+        };
+        check(&[27.0, 55.0, 90.0], &[("start", TOP + 34.0), ("end", TOP + 52.0)]);
+        check(&[35.0, 40.0, 65.0], &[("start", TOP + 34.0), ("start", TOP + 52.0)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use api::{Compliance, DeviceQuery, DeviceSummary, Page, Presence};
 use maud::{Markup, html};
 
 use crate::frame::{Fragment, Section, View};
-use crate::part::{compliance, known, moment, nothing, number, operation_link, presence};
+use crate::part::{compliance, devices_counted, known, moment, nothing, operation_link, presence};
 use crate::url::with_query;
 
 /// The list of devices, at `/devices`, with the query that was asked.
@@ -17,7 +17,7 @@ pub fn devices(page: &Page<DeviceSummary>, query: &DeviceQuery) -> View {
             Fragment::new("devices-filter", &filter(query)),
             Fragment::new("devices-list", &list(page, query)),
         ],
-        live: false,
+        live: true,
         command: "bellwether device list".to_owned(),
         json: address(api::route::DEVICES, query, query.after.as_deref()),
     }
@@ -79,7 +79,7 @@ fn choice(label: &str, name: &str, options: &[&str], chosen: Option<&str>) -> Ma
 fn list(page: &Page<DeviceSummary>, query: &DeviceQuery) -> Markup {
     html! {
         @if let Some(total) = page.total {
-            p .hint { (number(total)) " device(s)" }
+            p .hint { (devices_counted(total)) }
         }
         @if page.items.is_empty() {
             (nothing("No device fits. Widen the filter, or wait for devices to register."))

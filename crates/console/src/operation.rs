@@ -8,7 +8,8 @@ use crate::decision::{decision_list, response_time};
 use crate::frame::{Fragment, Frame, Section, View};
 use crate::operations::attempt_state;
 use crate::part::{
-    bar, clock, decimal, moment, nothing, number, phases, progress, release_link, state,
+    bar, clock, decimal, devices_counted, moment, nothing, number, phases, progress, release_link,
+    state,
 };
 use crate::url::with_query;
 
@@ -71,7 +72,7 @@ fn rates(operation: &OperationDetail) -> Markup {
                 dt { "Element" }
                 dd {
                     @match operation.summary.element {
-                        Some(element) => { "#" (element) ", " (operation.summary.speed) " device(s)" }
+                        Some(element) => { "#" (element) ", " (devices_counted(u64::from(operation.summary.speed))) }
                         None => "none in progress",
                     }
                 }
@@ -128,7 +129,8 @@ fn chart(operation: &OperationDetail) -> Markup {
             figure {
                 div .scroll tabindex="0" { (operation_chart(operation).inline()) }
                 figcaption {
-                    "▲ faster, ▼ slower, ● the same. Point at a sign for the decision behind it."
+                    "▲ larger than the element before, ▼ smaller, ● the same; smaller than decided when \
+                     fewer devices could be updated. Point at a sign for the decision behind it."
                 }
             }
             details #chart-table {
@@ -175,9 +177,14 @@ fn devices(operation: &OperationDetail) -> Markup {
     let (waiting, excluded): (Vec<&ReasonCount>, Vec<&ReasonCount>) =
         operation.exclusions.iter().partition(|reason| reason.waiting);
     // The reasons are those of now, and nothing is asked any more once it has ended.
+    let ended = "Not looked at any more, as the operation has ended.";
     let none_excluded = match operation.summary.counts.excluded {
         0 => "Every device is a target.",
-        _ => "Not looked at any more, as the operation has ended.",
+        _ => ended,
+    };
+    let none_waiting = match operation.summary.counts.waiting {
+        1.. if operation.summary.state.is_final() => ended,
+        _ => "No target waits.",
     };
     let granted: u64 = operation.states.iter().map(|count| count.devices).sum();
     html! {
@@ -202,7 +209,7 @@ fn devices(operation: &OperationDetail) -> Markup {
             }
             div {
                 h2 { "Waiting targets, by reason" }
-                (reasons(name, &waiting, "No target waits."))
+                (reasons(name, &waiting, none_waiting))
                 h2 { "Not eligible, by reason" }
                 (reasons(name, &excluded, none_excluded))
             }
@@ -244,7 +251,7 @@ fn facts(operation: &OperationDetail) -> Markup {
                 dt { "For" }
                 dd {
                     @match summary.picked {
-                        Some(devices) => { (number(devices)) " hand-picked device(s)" }
+                        Some(devices) => { (devices_counted(devices)) ", hand-picked" }
                         None => "every device the release fits, now or later",
                     }
                 }

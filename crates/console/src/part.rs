@@ -110,6 +110,14 @@ pub(crate) fn number(value: u64) -> String {
     text
 }
 
+/// A number of devices, in words.
+pub(crate) fn devices_counted(devices: u64) -> String {
+    match devices {
+        1 => "1 device".to_owned(),
+        _ => format!("{} devices", number(devices)),
+    }
+}
+
 /// A bar of the share that `part` is of `whole`.
 pub(crate) fn bar(part: u64, whole: u64) -> Markup {
     html! {
