@@ -123,7 +123,7 @@ pub struct Look {
     pub number: u64,
     /// When.
     pub at: Time,
-    /// Each stratum, by its number.
+    /// Each stratum with targets or with something to tell.
     pub strata: Vec<StratumLook>,
     /// Devices that had an event and are followed no further.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -196,8 +196,8 @@ pub struct EvidenceInputs {
     pub released: bool,
     /// Gates that an operator opened.
     pub approved: Vec<Gate>,
-    /// Class of the release is among those that need a word before the start.
-    pub class_gated: bool,
+    /// Gates before its start.
+    pub gates: Vec<Gate>,
 }
 
 /// What a decision by evidence knows of one stratum.

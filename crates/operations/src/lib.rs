@@ -26,6 +26,7 @@ pub use conduct::{Conduct, Pool};
 pub use config::Config;
 pub use enforcement::Attempts;
 pub use error::{OpenError, OrderError, PublishError};
+pub use generation::{Seats, seats};
 pub use loops::Loops;
 pub use message::{
     Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath,

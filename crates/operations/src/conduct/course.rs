@@ -42,6 +42,10 @@ impl Conduct {
 
     /// When a rule that allows must be asked by itself.
     pub(super) fn course_at(&self, pool: Pool) -> Option<Time> {
+        if self.panel.is_some() {
+            let goes_on = self.operation.state == OperationState::Ongoing;
+            return self.evidence_look_at().filter(|_| goes_on);
+        }
         let waits = self.operation.state == OperationState::Ongoing && pool.ready > 0;
         self.operation.course.as_deref().filter(|_| waits)?.look_at
     }

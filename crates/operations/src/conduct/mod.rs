@@ -5,18 +5,20 @@
 //! stand for, and runs the very code that the server runs.
 
 mod course;
+mod evidence;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use model::{
-    AttemptState, Counts, Decision, Inputs, Operation, OperationState, Reason, ReportedRates, Rule,
-    Time, Verdict,
+    AttemptState, Counts, Criticality, Decision, Inputs, Operation, OperationState, Reason,
+    ReportedRates, Rule, Time, Verdict,
 };
 
 use self::course::course_of;
 use crate::enforcement::{Attempts, Histogram, Ledger, aggregate};
+use crate::evidence::Panel;
 use crate::{OrderError, regulation};
 
 /// One operation as regulation sees it (paper A §III-E): what its attempts come to, what is
@@ -36,6 +38,10 @@ pub struct Conduct {
     last_element: u64,
     // A device failed since regulation looked last.
     bad_news: bool,
+    // Class of the release, which gates may ask for.
+    class: Option<Criticality>,
+    // Under evidence, what its looks say together.
+    panel: Option<Panel>,
 }
 
 /// Devices of an operation that are neither granted nor settled for good, and those that are no
@@ -60,12 +66,17 @@ impl Conduct {
         for stage in operation.course.iter().flat_map(|course| &course.stages) {
             ledger.begin_stage(stage.first_element);
         }
+        let rule = operation.policy.rule.evidence();
+        let panel =
+            rule.zip(operation.evidence.as_deref()).map(|(rule, plan)| Panel::new(rule, plan));
         Self {
             operation,
             ledger,
             response_times: Histogram::default(),
             last_element: 0,
             bad_news: false,
+            class: None,
+            panel,
         }
     }
 
@@ -74,6 +85,12 @@ impl Conduct {
     #[must_use]
     pub fn restored(operation: Operation) -> Self {
         Self { bad_news: !operation.state.is_final(), ..Self::new(operation) }
+    }
+
+    /// Says what class its release has, which a policy may want an operator's word for.
+    #[must_use]
+    pub fn of_class(self, class: Criticality) -> Self {
+        Self { class: Some(class), ..self }
     }
 
     /// The operation as it is to be stored.
@@ -114,6 +131,9 @@ impl Conduct {
         let linger_over = || self.is_linger_over(pool, now);
         match (operation.state, operation.element) {
             (OperationState::Pending, _) => pool.ready > 0 || linger_over(),
+            (OperationState::Ongoing, _) if self.panel.is_some() => {
+                self.is_evidence_occasion(pool, now)
+            }
             (OperationState::Ongoing, _) if self.allows() => self.is_course_occasion(pool, now),
             (OperationState::Ongoing, Some(element)) => {
                 self.bad_news || self.ledger.is_settled(element)
@@ -125,7 +145,8 @@ impl Conduct {
     }
 
     /// Asks regulation when there is an occasion, and carries its verdict out on the operation.
-    /// A paused operation is only ever aborted. None when nothing is decided.
+    /// A paused operation is only ever aborted. None when nothing is decided, or a new look
+    /// changed nothing.
     ///
     /// After a decision that ends the operation see [`Conduct::close`].
     pub fn decide(&mut self, pool: Pool, now: Time) -> Option<Decision> {
@@ -138,8 +159,17 @@ impl Conduct {
         if self.operation.state == OperationState::Paused && verdict != Verdict::Abort {
             return None;
         }
+        let judged = regulation::judged(&inputs);
+        let old = judged.as_ref().is_some_and(|new| self.is_old_news(verdict, new, &inputs));
         self.carry_out(verdict, &reason, inputs.after, pool, now);
-        Some(self.decision(verdict, reason, Some(inputs), now))
+        if let Some(judged) = &judged {
+            self.keep_judged(judged.clone(), &inputs, now);
+        }
+        if old {
+            return None;
+        }
+        let decision = self.decision(verdict, reason, Some(inputs), now);
+        Some(Decision { judged: judged.map(Box::new), ..decision })
     }
 
     /// Stops the operation for a while by an operator's order; devices in flight complete.
@@ -233,7 +263,7 @@ impl Conduct {
         self.operation.last_progress = self.operation.last_progress.max(at);
         let failed = matches!(to.state, AttemptState::Failed { .. } | AttemptState::Silent);
         // Rules that allow wait for good news as well.
-        self.bad_news |= failed || (to.state.is_settled() && self.allows());
+        self.bad_news |= failed || (to.state.is_settled() && self.allows() && self.panel.is_none());
     }
 
     /// A request of the server was answered after `round_trip`: paper A's infrastructure metric
@@ -271,7 +301,7 @@ impl Conduct {
             artifact_fault: tracking.artifact_fault,
             policy: operation.policy.clone(),
             standing: self.standing(pool, now),
-            evidence: None,
+            evidence: self.evidence_inputs(pool),
         }
     }
 
@@ -288,7 +318,7 @@ impl Conduct {
             Verdict::Start { speed } => {
                 operation.state = OperationState::Ongoing;
                 operation.speed = speed;
-                if operation.policy.rule.is_peer() {
+                if operation.policy.rule.is_peer() || self.panel.is_some() {
                     course_of(operation, now);
                 }
             }
@@ -307,6 +337,9 @@ impl Conduct {
                 operation.state = OperationState::Paused;
                 if let Reason::PeerApproval { stage } = reason {
                     course_of(operation, now).awaits = Some(*stage);
+                }
+                if let Reason::Approval { gate } = reason {
+                    self.await_gate(*gate, now);
                 }
             }
             Verdict::Resume => self.go_on(),
@@ -343,6 +376,7 @@ impl Conduct {
 
     fn go_on(&mut self) {
         self.accept();
+        self.open_gate();
         self.operation.state = if self.operation.speed > 0 {
             OperationState::Ongoing
         } else {
@@ -371,10 +405,12 @@ impl Conduct {
     /// that is to be tried again is worth waiting for in any case.
     fn idle_until(&self, pool: Pool) -> Option<Time> {
         let operation = &self.operation;
+        // What evidence stopped stays ready and is never granted.
+        let exhausted = pool.ready == 0 || self.is_evidence_idle();
         let idle = matches!(operation.state, OperationState::Pending | OperationState::Ongoing)
             && operation.element.is_none()
             && self.ledger.in_flight() == 0
-            && pool.ready == 0
+            && exhausted
             && !pool.retries;
         idle.then(|| operation.last_progress + operation.policy.linger.0)
     }

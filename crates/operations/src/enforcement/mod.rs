@@ -3,6 +3,7 @@
 
 mod aggregate;
 mod assess;
+mod cohort;
 mod execute;
 mod extract;
 mod filter;
@@ -14,6 +15,7 @@ mod tests;
 pub use aggregate::Attempts;
 pub(crate) use aggregate::{Histogram, Ledger, aggregate};
 pub(crate) use assess::{Assessment, Attempt, Reading, assess};
+pub(crate) use cohort::Cohort;
 pub(crate) use execute::{change, execute, guards};
 pub(crate) use extract::extract;
 pub(crate) use filter::{After, filter, retry};

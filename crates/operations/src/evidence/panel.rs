@@ -15,7 +15,7 @@ use super::means::IndicatorConfig;
 use super::numeric::number;
 use super::state::{Evidence, TestsConfig};
 
-/// All that the looks of an operation say together. The same looks in the same order give the
+/// All that the looks of an operation say together. Strata are known by their names. The same looks in the same order give the
 /// same bits, so that nothing of it need be stored.
 ///
 /// *Silence* is compared contact by contact. Each look has, for both arms, the devices that were
@@ -25,7 +25,7 @@ use super::state::{Evidence, TestsConfig};
 /// device is updated while it is in contact, so a comparison per hour would find the updated ones
 /// in contact more often and hence, just after the update, falling silent more often; the
 /// comparison per contact does not (rollout-engines: "randomise at contact").
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     tests: TestsConfig,
     bound: BoundConfig,
@@ -35,7 +35,7 @@ pub struct Panel {
     at: Time,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct StratumPanel {
     last: StratumLook,
     evidence: Evidence,
@@ -49,8 +49,9 @@ struct StratumPanel {
     expected: f64,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 struct Contacts {
+    look: u64,
     at: Time,
     updated: Vec<u64>,
     control: u64,
@@ -101,11 +102,13 @@ impl Panel {
         }
         self.looks = look.number;
         self.at = look.at;
-        for (at, stratum) in look.strata.iter().enumerate() {
-            if self.strata.len() <= at {
+        for stratum in &look.strata {
+            let at = self.strata.iter().position(|known| known.last.name == stratum.name);
+            let at = at.unwrap_or_else(|| {
                 let tolerance = tolerance_of(&self.plan, stratum);
                 self.strata.push(StratumPanel::new(tolerance, &self.tests));
-            }
+                self.strata.len() - 1
+            });
             self.strata[at].observe(look, stratum, &self.tests, &self.bound);
         }
     }
@@ -154,6 +157,7 @@ impl StratumPanel {
         self.exposure.settle(at_s, bound);
         self.updated += new.updated;
         self.contacts.push_back(Contacts {
+            look: look.number,
             at: look.at,
             updated: new.updated_contacts.clone(),
             control: new.control_contacts,
@@ -161,7 +165,7 @@ impl StratumPanel {
         let mut events: Vec<&HealthEvents> = new.events.iter().collect();
         events.sort_by_key(|one| (one.look, one.window, one.arm, one.kind));
         for group in events.chunk_by(|one, next| one.look == next.look) {
-            self.compare(look.number, group, tests);
+            self.compare(group, tests);
         }
         for (indicator, (state, config)) in
             new.indicators.iter().zip(self.evidence.indicators.iter_mut().zip(&tests.indicators))
@@ -178,11 +182,10 @@ impl StratumPanel {
     }
 
     /// Events whose last contact fell into the same look, against the contacts of that look.
-    fn compare(&mut self, now: u64, group: &[&HealthEvents], tests: &TestsConfig) {
-        let Some(back) = group.first().map(|first| now.saturating_sub(first.look)) else { return };
-        let newest = self.contacts.len() - 1;
+    fn compare(&mut self, group: &[&HealthEvents], tests: &TestsConfig) {
+        let Some(of) = group.first().map(|first| first.look) else { return };
         // What is older than anything remembered is held against the oldest remembered.
-        let at = newest.saturating_sub(usize::try_from(back).unwrap_or(usize::MAX));
+        let at = self.contacts.partition_point(|contacts| contacts.look <= of).saturating_sub(1);
         let Some(contacts) = self.contacts.get(at) else { return };
         let all = tests.health.windows() - 1;
         let mut windows = vec![WindowEvents::default(); all + 1];

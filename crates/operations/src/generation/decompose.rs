@@ -1,10 +1,8 @@
 //! Decomposing (paper A §III-D): the next devices of an operation, mirrored on its targets.
 
-use std::collections::btree_set::Iter;
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
 
-use model::DeviceId;
+use model::{DeviceId, StratumName};
 
 use crate::mix::mix;
 
@@ -27,7 +25,7 @@ pub(crate) enum Place {
 /// The targets of one operation, kept in the order in which they are processed.
 ///
 /// Devices are taken in a stratified random order: strata are hardware revision × version before
-/// the change, and inside a stratum the order is a hash of the operation's seed and the device.
+/// the change, with the site where the operation asks for it, and inside a stratum the order is a hash of the operation's seed and the device.
 /// It is the same on every machine and after every restart, a newcomer slots in at its place,
 /// and one changed device costs a few steps however large the fleet is.
 #[derive(Debug, Clone)]
@@ -36,8 +34,10 @@ pub(crate) struct Targets {
     // By number of the device: numbers are dense, and a million entries must stay small.
     places: Vec<(Place, u32)>,
     strata: Vec<Stratum>,
-    // Hardware, then version, to the number of the stratum; its order is the order of strata.
-    names: BTreeMap<Box<str>, BTreeMap<Box<str>, u32>>,
+    // Hardware, version and site to the number of the stratum; its order is the order of strata.
+    names: BTreeMap<Box<str>, u32>,
+    // Spares every look at a device an allocation.
+    key: String,
     codes: BTreeMap<&'static str, u64>,
     ready: u64,
     waiting: u64,
@@ -46,6 +46,7 @@ pub(crate) struct Targets {
 
 #[derive(Debug, Clone, Default)]
 struct Stratum {
+    name: StratumName,
     ready: BTreeSet<(u64, DeviceId)>,
     waiting: u64,
     granted: u64,
@@ -65,6 +66,7 @@ impl Targets {
             places: Vec::new(),
             strata: Vec::new(),
             names: BTreeMap::new(),
+            key: String::new(),
             codes: BTreeMap::new(),
             ready: 0,
             waiting: 0,
@@ -72,15 +74,15 @@ impl Targets {
         }
     }
 
-    /// Puts a device in its place; `hardware` and `version` name its stratum.
-    pub(crate) fn put(&mut self, device: DeviceId, place: Place, hardware: &str, version: &str) {
+    /// Puts a device in its place; hardware, version and site name its stratum.
+    pub(crate) fn put(&mut self, device: DeviceId, place: Place, stratum: [&str; 3]) {
         let Some(index) = device.0.checked_sub(1).and_then(|n| usize::try_from(n).ok()) else {
             return;
         };
         let stratum = match place {
             // Who is no target takes no stratum from those who are.
-            Place::Unknown | Place::Excluded(_) => self.stratum(OTHERS.0, OTHERS.1),
-            Place::Waiting(_) | Place::Ready | Place::Granted => self.stratum(hardware, version),
+            Place::Unknown | Place::Excluded(_) => self.stratum(OTHERS),
+            Place::Waiting(_) | Place::Ready | Place::Granted => self.stratum(stratum),
         };
         if self.places.len() <= index {
             self.places.resize(index + 1, (Place::Unknown, 0));
@@ -98,47 +100,50 @@ impl Targets {
         index.and_then(|index| self.places.get(index)).map_or(Place::Unknown, |(place, _)| *place)
     }
 
-    /// The devices of the next element: at most `size`, all of them ready.
-    ///
-    /// Seats go to the strata by the Sainte-Laguë rule over all elements together: each seat to
-    /// the stratum with the largest targets ÷ (2·granted + 1). Small elements so mirror the
-    /// fleet over time, large ones each by itself. Offline devices are never taken: they neither
-    /// use the element up nor hold it up.
-    pub(crate) fn decompose(&self, size: u32) -> Vec<DeviceId> {
-        struct Seats<'a> {
-            stratum: &'a Stratum,
-            granted: u64,
-            devices: Peekable<Iter<'a, (u64, DeviceId)>>,
-        }
-        let numbers = self.names.values().flat_map(BTreeMap::values);
-        let mut strata: Vec<_> = numbers
-            .filter_map(|number| self.strata.get(*number as usize))
-            .filter(|stratum| !stratum.ready.is_empty())
+    /// The devices of the next element: at most `size`, all of them ready. `granted_max` says,
+    /// if given, how many of a stratum may be granted in all; see [`seats`] for the order.
+    /// Offline devices are never taken: they neither use the element up nor hold it up.
+    pub(crate) fn decompose(
+        &self,
+        size: u32,
+        granted_max: Option<&dyn Fn(&StratumName) -> u64>,
+    ) -> Vec<DeviceId> {
+        let numbers: Vec<u32> = self.names.values().copied().collect();
+        let strata: Vec<&Stratum> =
+            numbers.iter().filter_map(|number| self.strata.get(*number as usize)).collect();
+        let counts: Vec<Seats> = strata
+            .iter()
             .map(|stratum| Seats {
-                stratum,
+                targets: stratum.targets(),
                 granted: stratum.granted,
-                devices: stratum.ready.iter().peekable(),
+                ready: stratum.ready.len() as u64,
+                granted_max: granted_max.map_or(u64::MAX, |max| max(&stratum.name)),
             })
             .collect();
-        let mut element = Vec::new();
-        while element.len() < size as usize {
-            let mut best: Option<(usize, u128, u128)> = None;
-            for (at, seats) in strata.iter_mut().enumerate() {
-                if seats.devices.peek().is_none() {
-                    continue;
-                }
-                let share = u128::from(seats.stratum.targets());
-                let divisor = 2 * u128::from(seats.granted) + 1;
-                // share ÷ divisor is larger than the best so far; equal ones keep the order.
-                if best.is_none_or(|(_, share_best, best)| share * best > share_best * divisor) {
-                    best = Some((at, share, divisor));
-                }
-            }
-            let Some((at, _, _)) = best else { break };
-            strata[at].granted += 1;
-            element.extend(strata[at].devices.next().map(|(_, device)| *device));
-        }
-        element
+        let mut ready: Vec<_> = strata.iter().map(|stratum| stratum.ready.iter()).collect();
+        seats(&counts, u64::from(size))
+            .into_iter()
+            .filter_map(|at| ready[at].next().map(|(_, device)| *device))
+            .collect()
+    }
+
+    /// Every stratum that has targets.
+    pub(crate) fn strata(&self) -> impl Iterator<Item = StratumCounts<'_>> {
+        self.strata.iter().enumerate().filter(|(_, stratum)| stratum.targets() > 0).map(
+            |(number, stratum)| StratumCounts {
+                number: u32::try_from(number).unwrap_or(u32::MAX),
+                name: &stratum.name,
+                targets: stratum.targets(),
+                granted: stratum.granted,
+                ready: stratum.ready.len() as u64,
+            },
+        )
+    }
+
+    /// The number of a device's stratum.
+    pub(crate) fn stratum_of(&self, device: DeviceId) -> Option<u32> {
+        let index = device.0.checked_sub(1).and_then(|n| usize::try_from(n).ok())?;
+        self.places.get(index).map(|(_, stratum)| *stratum)
     }
 
     /// Devices that could be granted now.
@@ -166,22 +171,26 @@ impl Targets {
         self.strata.iter().flat_map(|stratum| stratum.ready.iter().map(|(_, device)| *device))
     }
 
-    /// How many strata there are.
-    #[cfg(test)]
-    pub(crate) const fn strata(&self) -> usize {
-        self.strata.len()
-    }
-
-    fn stratum(&mut self, hardware: &str, version: &str) -> u32 {
-        if let Some(number) = self.names.get(hardware).and_then(|names| names.get(version)) {
+    fn stratum(&mut self, [hardware, version, site]: [&str; 3]) -> u32 {
+        self.key.clear();
+        for part in [hardware, version, site] {
+            self.key.push_str(part);
+            self.key.push('\u{0}');
+        }
+        if let Some(number) = self.names.get(self.key.as_str()) {
             return *number;
         }
-        if self.strata.len() >= STRATA_MAX && (hardware, version) != OTHERS {
-            return self.stratum(OTHERS.0, OTHERS.1);
+        if self.strata.len() >= STRATA_MAX && [hardware, version, site] != OTHERS {
+            return self.stratum(OTHERS);
         }
         let number = u32::try_from(self.strata.len()).unwrap_or(u32::MAX);
-        self.strata.push(Stratum::default());
-        self.names.entry(hardware.into()).or_default().insert(version.into(), number);
+        let name = StratumName {
+            hardware: hardware.to_owned(),
+            version: version.to_owned(),
+            site: site.to_owned(),
+        };
+        self.strata.push(Stratum { name, ..Stratum::default() });
+        self.names.insert(self.key.as_str().into(), number);
         number
     }
 
@@ -223,8 +232,75 @@ impl Targets {
     }
 }
 
+/// What seats are shared out by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seats {
+    /// Targets of the stratum.
+    pub targets: u64,
+    /// Of these, granted already.
+    pub granted: u64,
+    /// Of these, those that could be granted now.
+    pub ready: u64,
+    /// Most that may be granted in all.
+    pub granted_max: u64,
+}
+
+/// Shares `size` seats out among strata: for each seat, in order, the number of its stratum.
+///
+/// By the Sainte-Laguë rule over all elements together: each seat goes to the stratum with the
+/// largest targets ÷ (2·granted + 1). Small elements so mirror the fleet over time, large ones
+/// each by itself. Fewer seats than `size` when no stratum has a device ready within its limit.
+#[must_use]
+pub fn seats(strata: &[Seats], size: u64) -> Vec<usize> {
+    let mut left: Vec<(usize, Seats)> = strata
+        .iter()
+        .enumerate()
+        .map(|(at, seats)| {
+            let room = seats.granted_max.saturating_sub(seats.granted);
+            (at, Seats { ready: seats.ready.min(room), ..*seats })
+        })
+        .filter(|(_, seats)| seats.ready > 0)
+        .collect();
+    let mut order = Vec::new();
+    while (order.len() as u64) < size {
+        let mut best: Option<(usize, u128, u128)> = None;
+        for (index, (_, seats)) in left.iter().enumerate() {
+            let share = u128::from(seats.targets);
+            let divisor = 2 * u128::from(seats.granted) + 1;
+            // share ÷ divisor is larger than the best so far; equal ones keep the order.
+            if best.is_none_or(|(_, share_best, best)| share * best > share_best * divisor) {
+                best = Some((index, share, divisor));
+            }
+        }
+        let Some((index, _, _)) = best else { break };
+        let (at, seats) = &mut left[index];
+        order.push(*at);
+        seats.granted += 1;
+        seats.ready -= 1;
+        if seats.ready == 0 {
+            left.remove(index);
+        }
+    }
+    order
+}
+
+/// A stratum in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StratumCounts<'a> {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Who belongs to it.
+    pub(crate) name: &'a StratumName,
+    /// Targets.
+    pub(crate) targets: u64,
+    /// Of these, granted.
+    pub(crate) granted: u64,
+    /// Of these, those that could be granted now.
+    pub(crate) ready: u64,
+}
+
 /// Most strata of one operation. Devices report revision and version as free text, and each
 /// element looks at every stratum for each of its devices.
 const STRATA_MAX: usize = 256;
 /// Where devices belong once all strata are taken.
-const OTHERS: (&str, &str) = ("", "");
+const OTHERS: [&str; 3] = ["", "", ""];

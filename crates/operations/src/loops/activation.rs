@@ -91,7 +91,7 @@ impl Loops {
         if room == 0 {
             return None;
         }
-        let devices = run.targets.decompose(room);
+        let devices = run.targets.decompose(room, None);
         let mut members = Vec::with_capacity(devices.len());
         for id in devices {
             let Some(device) = fleet.device(id) else { continue };

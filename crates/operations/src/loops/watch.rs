@@ -298,7 +298,7 @@ impl Run {
             None => version_of(&self.release, device),
         };
         let hardware = device.hardware.as_deref().unwrap_or("");
-        self.targets.put(device.id, place, hardware, version.map_or("", Version::as_str));
+        self.targets.put(device.id, place, [hardware, version.map_or("", Version::as_str), ""]);
         place
     }
 }

@@ -185,15 +185,10 @@ fn gate(rule: &Rule, evidence: &EvidenceInputs, judged: &Judged, phase_now: Phas
     let next = phase(judged).unwrap_or(phase_now);
     let approval = &rule.approval;
     let begins = (next > phase_now || next == Phase::Test) && approval.phases.contains(&next);
-    let gates = [
-        (evidence.class_gated, Gate::Class),
-        (begins, Gate::Phase(next)),
-        (approval.warning && judged.warning, Gate::Warning),
-    ];
-    gates
-        .into_iter()
-        .find(|(closed, gate)| *closed && !evidence.approved.contains(gate))
-        .map(|(_, gate)| gate)
+    let later = [(begins, Gate::Phase(next)), (approval.warning && judged.warning, Gate::Warning)];
+    let later = later.into_iter().filter(|(closed, _)| *closed).map(|(_, gate)| gate);
+    let gates = evidence.gates.iter().copied().chain(later);
+    gates.into_iter().find(|gate| !evidence.approved.contains(gate))
 }
 
 /// Why the operation is done, if it is: nobody is left but in stopped strata, or nobody comes.

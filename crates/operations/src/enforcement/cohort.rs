@@ -1,0 +1,315 @@
+//! Step 5, aggregation for regulation by evidence: updated and control devices, followed alike.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use model::{Arm, DeviceId, HealthEventKind, HealthEvents, StratumLook, Time};
+
+/// The devices of one operation that are compared: those told to install, and those that could
+/// have been.
+///
+/// Each contact of a device counts once a look, with its arm and its age since the update. A
+/// device whose last contact is longer ago than its deadline has fallen silent at that contact,
+/// under the same rule for both arms. Costs a few steps per contact and per deadline, nothing per
+/// device and look.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cohort {
+    // By number of the device: numbers are dense, and a million entries must stay small.
+    members: Vec<Member>,
+    // When each device's silence must be looked at next. Contacts move no deadline; it is looked
+    // up again when it comes.
+    due: BTreeSet<(Time, DeviceId)>,
+    // What happened since the last look, by number of the stratum.
+    strata: Vec<StratumLook>,
+    left: Vec<DeviceId>,
+    // Number of the look that is being collected.
+    look: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Member {
+    role: Role,
+    stratum: u32,
+    // When it was told to install.
+    told: Time,
+    // The look of its last contact, and its window then.
+    contact: u64,
+    window: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Role {
+    // Not compared: no target, in the middle of a transfer, or resolved.
+    #[default]
+    Apart,
+    Followed(Arm),
+    // Had an event; followed no further.
+    Lost,
+}
+
+impl Cohort {
+    /// Starts collecting after that many looks.
+    pub(crate) fn after(looks: u64) -> Self {
+        Self { look: looks + 1, ..Self::default() }
+    }
+
+    /// A device belongs to an arm from now on; `told` says since when it is updated. One that
+    /// was lost stays lost.
+    pub(crate) fn follow(
+        &mut self,
+        device: DeviceId,
+        arm: Arm,
+        stratum: u32,
+        told: Time,
+        due: Time,
+    ) {
+        let look = self.look;
+        let Some(member) = self.member(device) else { return };
+        if member.role == Role::Lost || member.role == Role::Followed(arm) {
+            return;
+        }
+        let was_followed = matches!(member.role, Role::Followed(_));
+        *member = Member { role: Role::Followed(arm), stratum, told, contact: look, window: 0 };
+        if !was_followed {
+            self.due.insert((due, device));
+        }
+    }
+
+    /// A device is compared no longer, without anything having happened to it.
+    pub(crate) fn leave(&mut self, device: DeviceId) {
+        if let Some(member) = self.member(device)
+            && member.role != Role::Lost
+        {
+            member.role = Role::Apart;
+        }
+    }
+
+    /// A device was told to install.
+    pub(crate) fn updated(&mut self, stratum: u32) {
+        self.stratum(stratum).updated += 1;
+    }
+
+    /// An installation ended with a word of the device or the proof of its version.
+    pub(crate) fn ended(&mut self, stratum: u32, succeeded: bool) {
+        let look = self.stratum(stratum);
+        if succeeded {
+            look.successes += 1;
+        } else {
+            look.failures += 1;
+        }
+    }
+
+    /// A device was in contact. `ages_s` are the limits of the windows of age.
+    pub(crate) fn contact(&mut self, device: DeviceId, ages: &[Duration], now: Time) {
+        let look = self.look;
+        let Some(member) = self.known(device) else { return };
+        let Role::Followed(arm) = member.role else { return };
+        let fresh = member.contact != look || !member.counted(look);
+        let window = match arm {
+            Arm::Control => 0,
+            Arm::Updated => window(ages, now.since(member.told)),
+        };
+        let stratum = member.stratum;
+        if let Some(member) = self.member(device) {
+            member.contact = look;
+            member.window = window | COUNTED;
+        }
+        if fresh {
+            let counts = self.stratum(stratum);
+            match arm {
+                Arm::Control => counts.control_contacts += 1,
+                Arm::Updated => {
+                    let at = usize::from(window);
+                    if counts.updated_contacts.len() <= at {
+                        counts.updated_contacts.resize(at + 1, 0);
+                    }
+                    counts.updated_contacts[at] += 1;
+                }
+            }
+        }
+    }
+
+    /// Something happened to a device that a good change does not cause. It is followed no
+    /// further; false when it was not followed.
+    pub(crate) fn event(&mut self, device: DeviceId, kind: HealthEventKind) -> bool {
+        let look = self.look;
+        let Some(member) = self.known(device) else { return false };
+        let Role::Followed(arm) = member.role else { return false };
+        // Silence goes back to the last contact; everything else happens now.
+        let at = if kind == HealthEventKind::Silence { member.contact } else { look };
+        let window = member.window & !COUNTED;
+        if let Some(member) = self.member(device) {
+            member.role = Role::Lost;
+        }
+        let events = &mut self.stratum(member.stratum).events;
+        let same = |one: &&mut HealthEvents| {
+            (one.arm, one.look, one.window, one.kind) == (arm, at, window, kind)
+        };
+        match events.iter_mut().find(same) {
+            Some(one) => one.devices += 1,
+            None => events.push(HealthEvents { arm, look: at, window, kind, devices: 1 }),
+        }
+        self.left.push(device);
+        true
+    }
+
+    /// A device that had an event before a restart.
+    pub(crate) fn lost(&mut self, device: DeviceId) {
+        if let Some(member) = self.member(device) {
+            member.role = Role::Lost;
+        }
+    }
+
+    /// When silence must be looked at next.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// The next followed device whose silence must be looked at, if its time has come. Either it
+    /// has fallen silent ([`Cohort::event`]) or its new deadline comes with [`Cohort::wait`].
+    pub(crate) fn pop_due(&mut self, now: Time) -> Option<DeviceId> {
+        while let Some((due, device)) = self.due.first().copied() {
+            if due > now {
+                return None;
+            }
+            self.due.remove(&(due, device));
+            if matches!(self.known(device)?.role, Role::Followed(_)) {
+                return Some(device);
+            }
+        }
+        None
+    }
+
+    /// Looks at a device's silence again then.
+    pub(crate) fn wait(&mut self, device: DeviceId, due: Time) {
+        self.due.insert((due, device));
+    }
+
+    /// Hands over what was observed since the last look, by number of the stratum, with the
+    /// devices that had an event, and begins the next.
+    pub(crate) fn take(&mut self) -> (Vec<StratumLook>, Vec<DeviceId>) {
+        self.look += 1;
+        (std::mem::take(&mut self.strata), std::mem::take(&mut self.left))
+    }
+
+    fn index(device: DeviceId) -> Option<usize> {
+        usize::try_from(device.0.checked_sub(1)?).ok()
+    }
+
+    fn known(&self, device: DeviceId) -> Option<Member> {
+        self.members.get(Self::index(device)?).copied()
+    }
+
+    fn member(&mut self, device: DeviceId) -> Option<&mut Member> {
+        let index = Self::index(device)?;
+        if self.members.len() <= index {
+            self.members.resize(index + 1, Member::default());
+        }
+        self.members.get_mut(index)
+    }
+
+    fn stratum(&mut self, number: u32) -> &mut StratumLook {
+        let at = number as usize;
+        if self.strata.len() <= at {
+            self.strata.resize_with(at + 1, StratumLook::default);
+        }
+        &mut self.strata[at]
+    }
+}
+
+impl Member {
+    /// Whether its contact of that look was counted.
+    const fn counted(&self, look: u64) -> bool {
+        self.contact == look && self.window & COUNTED != 0
+    }
+}
+
+/// The window of an age; a limit belongs to the window above it.
+fn window(ages: &[Duration], age: Duration) -> u8 {
+    let at = ages.iter().take_while(|limit| age >= **limit).count();
+    u8::try_from(at).unwrap_or(u8::MAX) & !COUNTED
+}
+
+/// Marks in a member's window that its contact of the look was counted; there are far fewer
+/// windows than that.
+const COUNTED: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(600)];
+
+    fn at(secs: u64) -> Time {
+        Time::from_secs(secs)
+    }
+
+    #[test]
+    fn a_contact_counts_once_a_look_with_its_arm_and_age() {
+        let mut cohort = Cohort::after(0);
+        cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
+        cohort.follow(DeviceId(2), Arm::Updated, 1, at(10), at(100));
+        for now in [20, 30] {
+            cohort.contact(DeviceId(1), &AGES, at(now));
+            cohort.contact(DeviceId(2), &AGES, at(now));
+            cohort.contact(DeviceId(3), &AGES, at(now));
+        }
+        let (strata, left) = cohort.take();
+        assert_eq!(strata[0].control_contacts, 1);
+        assert_eq!(strata[1].updated_contacts, [1]);
+        assert_eq!(left, []);
+        cohort.contact(DeviceId(2), &AGES, at(80));
+        assert_eq!(cohort.take().0[1].updated_contacts, [0, 1]);
+    }
+
+    #[test]
+    fn silence_goes_back_to_the_last_contact() {
+        let mut cohort = Cohort::after(0);
+        cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
+        cohort.follow(DeviceId(2), Arm::Updated, 0, at(0), at(100));
+        cohort.contact(DeviceId(1), &AGES, at(1));
+        cohort.contact(DeviceId(2), &AGES, at(1));
+        cohort.take();
+        cohort.contact(DeviceId(2), &AGES, at(61));
+        cohort.take();
+        assert_eq!(cohort.pop_due(at(99)), None);
+        assert_eq!(cohort.pop_due(at(100)), Some(DeviceId(1)));
+        assert!(cohort.event(DeviceId(1), HealthEventKind::Silence));
+        assert_eq!(cohort.pop_due(at(100)), Some(DeviceId(2)));
+        cohort.wait(DeviceId(2), at(161));
+        assert_eq!(cohort.pop_due(at(161)), Some(DeviceId(2)));
+        assert!(cohort.event(DeviceId(2), HealthEventKind::Silence));
+        assert!(!cohort.event(DeviceId(2), HealthEventKind::Silence), "it is followed no further");
+        let (strata, left) = cohort.take();
+        let event = |arm, look, window| HealthEvents {
+            arm,
+            look,
+            window,
+            kind: HealthEventKind::Silence,
+            devices: 1,
+        };
+        assert_eq!(strata[0].events, [event(Arm::Control, 1, 0), event(Arm::Updated, 2, 1)]);
+        assert_eq!(left, [DeviceId(1), DeviceId(2)]);
+        assert_eq!(cohort.next_due(), None);
+    }
+
+    #[test]
+    fn the_control_device_that_is_updated_changes_sides() {
+        let mut cohort = Cohort::after(4);
+        cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
+        cohort.contact(DeviceId(1), &AGES, at(1));
+        cohort.leave(DeviceId(1));
+        cohort.contact(DeviceId(1), &AGES, at(2));
+        cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
+        cohort.contact(DeviceId(1), &AGES, at(3));
+        cohort.updated(0);
+        cohort.ended(0, true);
+        let (strata, _) = cohort.take();
+        let counts = &strata[0];
+        assert_eq!((counts.control_contacts, counts.updated_contacts.as_slice()), (1, &[1][..]));
+        assert_eq!((counts.updated, counts.successes, counts.failures), (1, 1, 0));
+        cohort.lost(DeviceId(1));
+        cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
+        assert!(!cohort.event(DeviceId(1), HealthEventKind::Crash));
+    }
+}
