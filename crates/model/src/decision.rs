@@ -519,7 +519,7 @@ impl fmt::Display for Reason {
             })
         };
         match self {
-            Self::Targets { eligible } => write!(f, "{eligible} device(s) can be updated now"),
+            Self::Targets { eligible } => write!(f, "{} can be updated now", Devices(*eligible)),
             Self::ErrorsAboveTolerance { phase, measured, tolerated, failed, attempted } => write!(
                 f,
                 "error rate {measured} in phase {phase} is above the limit of {tolerated} ({failed} of {attempted} devices failed or stayed silent)"
@@ -534,13 +534,13 @@ impl fmt::Display for Reason {
                 )
             }
             Self::Improved { by } => {
-                f.write_str("improved: ")?;
+                f.write_str("improved ")?;
                 list(f, by)
             }
             Self::Healthy => f.write_str("no errors or warnings, response time steady"),
             Self::Steady => f.write_str("little change, but errors or warnings are present"),
             Self::Worsened { by } => {
-                f.write_str("worsened: ")?;
+                f.write_str("worsened ")?;
                 list(f, by)
             }
             Self::WarningsAboveTolerance { phase, measured, tolerated } => {
@@ -654,7 +654,7 @@ impl Reason {
             Self::PeerApproval { stage } => write!(f, "an operator must let stage {stage} begin"),
             Self::LingerOver { waiting } => write!(
                 f,
-                "only {waiting} waiting device(s) are left; they follow when they turn up"
+                "only waiting devices are left ({waiting}); they follow when they turn up"
             ),
             Self::Operator { by, words } if words.is_empty() => write!(f, "ordered by {by}"),
             Self::Operator { by, words } => write!(f, "ordered by {by}: {words}"),
@@ -663,17 +663,34 @@ impl Reason {
     }
 }
 
+/// A number of devices, in words.
+struct Devices(u64);
+
+impl fmt::Display for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "device" } else { "devices" })
+    }
+}
+
 impl fmt::Display for Decision {
     /// One sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.inputs.as_ref().map_or(0, |inputs| inputs.speed);
         match self.verdict {
-            Verdict::Start { speed } => write!(f, "Start with {speed} device(s): {}", self.reason),
+            Verdict::Start { speed } => {
+                write!(f, "Start with {}: {}", Devices(speed.into()), self.reason)
+            }
             Verdict::Continue { speed, .. } if speed > last => {
                 write!(f, "Speed up from {last} to {speed}: {}", self.reason)
             }
             Verdict::Continue { speed, .. } if speed < last => {
                 write!(f, "Slow down from {last} to {speed}: {}", self.reason)
+            }
+            // All is well and nothing grows: without a word on the limit that would be a riddle.
+            Verdict::Continue { speed, .. }
+                if matches!(self.reason, Reason::Healthy | Reason::Improved { .. }) =>
+            {
+                write!(f, "Keep at {speed}, the most that the policy allows: {}", self.reason)
             }
             Verdict::Continue { speed, .. } => write!(f, "Keep at {speed}: {}", self.reason),
             Verdict::Allow { speed, devices_max: Some(all), .. } => {

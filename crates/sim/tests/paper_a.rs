@@ -472,7 +472,7 @@ fn a_better_response_time_makes_the_slope_steeper() {
         let (from, to) = (curve.points[*at].progress, curve.points[at + 1].progress);
         assert!(from <= Rate::percent(percent) && Rate::percent(percent) <= to);
         let point = &curve.points[at + 1];
-        assert!(point.decision.contains("improved: response time"), "{}", point.decision);
+        assert!(point.decision.contains("improved response time"), "{}", point.decision);
     }
 }
 

@@ -487,7 +487,7 @@ fn waiting_devices_join_by_themselves_and_are_waited_for() {
     });
     assert_eq!(
         words.unwrap(),
-        "Finish: only 1 waiting device(s) are left; they follow when they turn up"
+        "Finish: only waiting devices are left (1); they follow when they turn up"
     );
 }
 
