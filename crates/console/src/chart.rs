@@ -6,7 +6,7 @@
 use api::{OperationDetail, Phase};
 use maud::{Markup, html};
 
-use crate::part::decimal;
+use crate::part::{decimal, devices_counted};
 
 /// A chart of devices over progress.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -292,9 +292,9 @@ pub fn operation_chart(operation: &OperationDetail) -> Chart {
                 devices: whole(element.devices),
                 shape,
                 title: format!(
-                    "Element {}: {} devices at {} %, phase {}. {}",
+                    "Element {}: {} at {} %, phase {}. {}",
                     element.element,
-                    element.devices,
+                    devices_counted(element.devices),
                     decimal(element.progress_percent),
                     element.phase.as_str(),
                     element.sentence
@@ -306,10 +306,10 @@ pub fn operation_chart(operation: &OperationDetail) -> Chart {
     Chart {
         title: format!("Element sizes of {} over progress", summary.name),
         description: format!(
-            "{} elements so far; the last one has {} devices at {} of the targets processed. The \
+            "{} elements so far; the last one has {} at {} of the targets processed. The \
              table below holds the same numbers.",
             view.points.len(),
-            last,
+            devices_counted(last),
             summary.progress.text
         ),
         series: vec![Series { name: "devices per element".to_owned(), points }],
