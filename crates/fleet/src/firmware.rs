@@ -41,6 +41,8 @@ pub struct FirmwareUpdate {
     reads_open: u32,
     /// Installations ordered that the device showed not to have begun.
     ineffective: u32,
+    /// How often it refused to install, and how it did last.
+    refused: Option<(u32, coap::Code)>,
     /// Whether it was said of the last order to install that it left.
     claimed: bool,
     /// When the order to install was last given.
@@ -89,6 +91,8 @@ const RESETS_MAX: u32 = 2;
 const SILENCES_MAX: u32 = 2;
 /// Times that Update is ordered again on a device that came back with the image still waiting.
 const INEFFECTIVE_MAX: u32 = 1;
+/// Refusals to install after which it counts as refusing: the first may only have come too early.
+const REFUSALS_MAX: u32 = 2;
 /// Times that the transfer is ordered again on a device that shows not to have taken it.
 const REPEATS_MAX: u32 = 5;
 
@@ -110,6 +114,7 @@ impl FirmwareUpdate {
             overtaken: false,
             reads_open: 0,
             ineffective: 0,
+            refused: None,
             claimed: false,
             told_at: None,
             unheard_at: None,
@@ -496,6 +501,10 @@ impl FirmwareUpdate {
             // Still Downloaded without a result: Update has not begun, or never arrived. This look
             // is the read that I2 asks for, so the order may be given again.
             (State::Downloaded, None) => {
+                if let Some((REFUSALS_MAX.., code)) = self.refused {
+                    let detail = format!("answered {code} to the order to install");
+                    return self.fail(FaultKind::Rejected, detail);
+                }
                 if self.told_at.is_some_and(|at| now.since(at) >= self.pace.install) {
                     self.intend(Step::Install);
                 }
@@ -662,7 +671,12 @@ impl FirmwareUpdate {
             return;
         }
         match answer {
-            Answer::Refused(_) => return self.look(),
+            // It may be installing all the same, so the look decides.
+            Answer::Refused(code) => {
+                let before = self.refused.map_or(0, |(times, _)| times);
+                self.refused = Some((before + 1, *code));
+                return self.look();
+            }
             // The order is due again as it was before, on the strength of another look (I2).
             Answer::Unsent => {
                 self.stage = Stage::Confirming;

@@ -470,6 +470,46 @@ fn an_order_that_never_arrived_is_given_again_after_a_look() {
     assert_eq!((orders, device.state), (2, State::Updating));
 }
 
+/// E.6: Update answered 4.05 has no effect. Once it may have come too early; a device that refuses
+/// again refuses, unless the look after it shows that it installs.
+#[test]
+fn a_device_that_refuses_to_install_twice_is_not_asked_for_ever() {
+    let check = |refusals: u32, installs_all_the_same: bool, orders: u32, expected: &str| {
+        let mut device = Device { refuse_update: true, ..Device::new() };
+        let mut update = until_install_is_intended(&mut device);
+        update.handle_committed(Step::Install, at(10));
+        let (mut seen, mut told) = (0, Vec::new());
+        for second in 10..300 {
+            let now = at(second);
+            if update.poll_timeout().is_some_and(|due| due <= now) {
+                update.handle_timeout(now);
+            }
+            while let Some(output) = update.poll_output() {
+                match output {
+                    Output::Ask(ask) => {
+                        seen += u32::from(matches!(ask, Ask::Execute(..)));
+                        device.refuse_update = seen <= refusals;
+                        if matches!(ask, Ask::Execute(..)) && installs_all_the_same {
+                            device.state = State::Updating;
+                        }
+                        update.handle_sent(&ask, now);
+                        update.handle_answer(&ask, &device.answer(&ask), now);
+                    }
+                    Output::Intend(step) => update.handle_committed(step, now),
+                    Output::Progress(progress) => told.push(progress),
+                }
+            }
+        }
+        assert_eq!(seen, orders, "{refusals} refusals");
+        let told = kinds(&told);
+        assert_eq!(told.last().map(String::as_str), Some(expected), "{refusals}: {told:?}");
+    };
+    check(1, false, 2, "claimed");
+    check(2, false, 2, "failed request refused");
+    check(9, false, 2, "failed request refused");
+    check(9, true, 1, "claimed");
+}
+
 /// A device that fell asleep in the middle of a push is idle when it wakes: the push begins again,
 /// a few times, instead of being waited for until the transfer counts as stalled.
 #[test]
