@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::{Policy, Span};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub struct Settings {
     /// Receive buffers of all sockets on the CoAP port together, in bytes. A storm overflows small
     /// ones; the kernel doubles each and caps it at `net.core.rmem_max`.
     pub coap_receive_buffer_bytes: usize,
+    /// Wait before a message to a device is sent again (ACK_TIMEOUT, RFC 7252 section 4.8), doubled
+    /// each time. Shorter than the network's round trip burdens it with needless copies.
+    pub coap_ack_timeout: Span,
     /// Devices registered at the same time; each costs one to two kilobytes.
     pub registrations_max: usize,
     /// Devices changed at the same time over all operations.
@@ -63,6 +67,7 @@ impl Default for Settings {
             coap: SocketAddr::from((Ipv4Addr::LOCALHOST, 5683)),
             coap_public: None,
             coap_receive_buffer_bytes: 8 << 20,
+            coap_ack_timeout: Span::secs(2),
             registrations_max: 250_000,
             parallel_max: loops.parallel_max,
             artifact_bytes_max: 256 << 20,
@@ -100,6 +105,10 @@ impl Settings {
     pub(crate) fn engine(&self, coap: SocketAddr) -> engine::Config {
         let seconds = |span: Span| span.0.as_secs().max(1);
         engine::Config {
+            coap: coap::Config {
+                ack_timeout: self.coap_ack_timeout.0.max(ACK_TIMEOUT_MIN),
+                ..coap::Config::default()
+            },
             registry: lwm2m::RegistryConfig {
                 registrations_max: self.registrations_max,
                 ..lwm2m::RegistryConfig::default()
@@ -118,6 +127,9 @@ impl Settings {
         }
     }
 }
+
+/// Shortest wait before a message is sent again; without one, a lost message would flood its peer.
+const ACK_TIMEOUT_MIN: Duration = Duration::from_millis(50);
 
 /// What is wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

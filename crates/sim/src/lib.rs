@@ -27,4 +27,4 @@ pub use device::{
 };
 pub use image::{Defect, DefectKind, Image, ImageError, digest};
 pub use network::{Delivery, Direction, Host, Network, Traffic};
-pub use scenario::{Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, Share};
+pub use scenario::{LateAnswers, Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, Share};

@@ -7,7 +7,7 @@ use api::client::{Client, ClientError};
 use api::{OperationRef, ProblemCode, StartRequest};
 use model::{Policy, Rate, Retry, Span, Strategy};
 use server::{Settings, Slowdown, SlowdownStage};
-use sim::{SAMPLE_VERSION, Scenario};
+use sim::{LateAnswers, SAMPLE_VERSION, Scenario};
 
 use crate::arguments::Dev;
 use crate::command::operator;
@@ -23,6 +23,7 @@ pub(super) fn settings(arguments: &Dev) -> Settings {
         // Less than the two seconds for which the simulated devices listen: what is sent to one
         // that has just fallen asleep is repeated for a long time before it is given up.
         queue_awake: Span::millis(1_500),
+        coap_ack_timeout: Span(arguments.scenario.ack_timeout()),
         transfer_look: Span::secs(1),
         install_look: Span::secs(2),
         probe: Span::secs(3),
@@ -46,27 +47,18 @@ fn policy(scenario: Scenario) -> Policy {
     }
 }
 
-/// Paper A's experiments (§IV-B) in one run: the response time worsens near 35 % and 65 % for one
-/// element each, and improves for good at 27 %, 55 % and 90 %.
+/// The late answers of a scenario, in the form of the settings.
 fn slowdown(scenario: Scenario) -> Slowdown {
-    if scenario != Scenario::SlowServer {
-        return Slowdown::default();
+    let mut slowdown = Slowdown::default();
+    for LateAnswers { from, late, one_element } in scenario.late_answers() {
+        let delay = Span(*late);
+        if *from == Rate::ZERO {
+            slowdown.delay = Some(delay);
+        } else {
+            slowdown.stages.push(SlowdownStage { from: *from, delay, one_element: *one_element });
+        }
     }
-    let stage = |percent, millis, one_element| SlowdownStage {
-        from: Rate::percent(percent),
-        delay: Span::millis(millis),
-        one_element,
-    };
-    Slowdown {
-        delay: Some(Span::millis(40)),
-        stages: vec![
-            stage(27, 25, false),
-            stage(35, 120, true),
-            stage(55, 12, false),
-            stage(65, 120, true),
-            stage(90, 0, false),
-        ],
-    }
+    slowdown
 }
 
 /// The sample release.

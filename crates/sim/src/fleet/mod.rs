@@ -126,7 +126,7 @@ pub enum FleetError {
         cause: io::Error,
     },
     /// A file cannot be used.
-    #[error("{} cannot be used: {cause}; choose another file or correct it", path.display())]
+    #[error("{} cannot be used: {}", path.display(), in_words(cause))]
     File {
         /// Which.
         path: PathBuf,
@@ -177,7 +177,9 @@ pub async fn run(
     let started = Instant::now();
     let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let unix_s = i64::try_from(unix_s).unwrap_or(i64::MAX);
-    let surroundings = Arc::new(Surroundings::new(options.server, Duration::ZERO, unix_s));
+    let mut surroundings = Surroundings::new(options.server, Duration::ZERO, unix_s);
+    surroundings.coap.ack_timeout = options.scenario.ack_timeout();
+    let surroundings = Arc::new(surroundings);
     let counters = Arc::new(Counters::default());
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -428,6 +430,17 @@ fn remedy(cause: &io::Error, needed: usize) -> String {
         format!("allow more open files with `ulimit -n {limit}`, or simulate fewer devices")
     } else {
         "choose a local address with --bind, or simulate fewer devices".to_owned()
+    }
+}
+
+/// Why a file cannot be used, and what a user can do about it.
+fn in_words(cause: &io::Error) -> String {
+    match cause.kind() {
+        io::ErrorKind::StorageFull => "no space is left there; free some space".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "this user may not; change its owner or choose another file".to_owned()
+        }
+        _ => format!("{cause}; choose another file or correct it"),
     }
 }
 

@@ -143,6 +143,10 @@ async fn what_cannot_work_is_said_in_one_sentence() {
     options.log = LogTarget::File("/nowhere/log.jsonl".into());
     let error = run(options.clone(), async {}).await.unwrap_err().to_string();
     assert!(error.starts_with("/nowhere/log.jsonl cannot be used: "), "{error}");
+    let cause = io::ErrorKind::StorageFull.into();
+    let error = FleetError::File { path: "flash.jsonl".into(), cause }.to_string();
+    let words = "flash.jsonl cannot be used: no space is left there; free some space";
+    assert_eq!(error, words);
     options.log = LogTarget::Nowhere;
     options.bind = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     let error = run(options.clone(), async {}).await.unwrap_err().to_string();
