@@ -48,6 +48,18 @@ pub enum Unavailable {
     /// The store takes no writes, so nothing can be promised. Reading goes on.
     #[error("nothing can be written: {0}")]
     Store(StoreError),
+    /// The order was taken just before it turned out that nothing can be written.
+    #[error(
+        "the order waits to be written, because {}; mend that and it takes effect, end the server and it never did",
+        cause(.0)
+    )]
+    Unwritten(StoreError),
+}
+
+/// What is wrong, without the advice that follows it.
+fn cause(error: &StoreError) -> String {
+    let text = error.to_string();
+    text.split("; ").next().unwrap_or(&text).to_owned()
 }
 
 /// Why an order to a device brought no answer.
@@ -133,7 +145,7 @@ impl Handle {
             if driver.condition.borrow().store.is_some() {
                 drop(reply.send(Ok(result)));
             } else {
-                driver.reply_when_durable(result, reply);
+                driver.when_durable(move |_| drop(reply.send(Ok(result))));
             }
         }))
         .await?;
@@ -170,7 +182,8 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-type Waiting = Box<dyn FnOnce() + Send>;
+/// Told when what an order recorded is durable, or that this may take long.
+type Waiting = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
 
 /// The state of the task.
 pub(crate) struct Driver {
@@ -313,7 +326,7 @@ impl Driver {
                 let later = self.receipts.split_off(&(batch + 1));
                 for waiting in std::mem::replace(&mut self.receipts, later).into_values().flatten()
                 {
-                    waiting();
+                    waiting(Ok(()));
                 }
                 true
             }
@@ -321,6 +334,11 @@ impl Driver {
                 if self.condition.borrow().store.is_none() {
                     tracing::error!("{error}; nothing is sent to devices until this is mended");
                     self.condition.send_replace(Condition { store: Some(error), fatal: false });
+                } else {
+                    // Not a passing moment: nobody is kept waiting for somebody to free the disk.
+                    for waiting in std::mem::take(&mut self.receipts).into_values().flatten() {
+                        waiting(Err(Unavailable::Unwritten(error.clone())));
+                    }
                 }
                 true
             }
@@ -343,18 +361,14 @@ impl Driver {
             return;
         }
         let result = order(&mut self.engine, self.clock.now());
-        self.reply_when_durable(result, reply);
+        self.when_durable(move |written| drop(reply.send(written.map(|()| result))));
     }
 
-    fn reply_when_durable<R: Send + 'static>(
-        &mut self,
-        result: R,
-        reply: oneshot::Sender<Result<R, Unavailable>>,
-    ) {
+    /// Answers once everything recorded so far is durable (I15).
+    fn when_durable(&mut self, answer: impl FnOnce(Result<(), Unavailable>) + Send + 'static) {
         let receipt = self.engine.receipt();
-        let answer = move || drop(reply.send(Ok(result)));
         if receipt <= self.committed {
-            answer();
+            answer(Ok(()));
         } else {
             self.receipts.entry(receipt).or_default().push(Box::new(answer));
         }
@@ -450,4 +464,70 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use model::Snapshot;
+
+    use super::*;
+
+    /// I15: an order is answered when it is durable. Whoever gave one just before the disk was
+    /// full is told so instead of waiting for somebody to free it; stopping never waits.
+    #[tokio::test]
+    async fn orders_do_not_wait_for_a_full_disk_to_be_freed() {
+        let clock = Clock::start();
+        let engine = Engine::new(engine::Config::default(), Snapshot::default(), 1, clock.now());
+        let (batches, written) = blocking::channel();
+        let (reports, incoming) = mpsc::unbounded_channel();
+        let (_stop, stopped) = watch::channel(false);
+        let parts = Parts {
+            engine,
+            clock,
+            sockets: vec![UdpSocket::bind("127.0.0.1:0").await.unwrap()],
+            batches,
+            reports: incoming,
+            journal: Arc::new(Journal::new(clock.now())),
+            late: Late::new(crate::Slowdown::default()),
+        };
+        let (handle, ..) = spawn(parts, stopped);
+        let publish = |name: &str| {
+            let manifest = MANIFEST.replace("NAME", name);
+            let manifest = model::Manifest::from_toml(&manifest).unwrap();
+            move |engine: &mut Engine, now| {
+                engine.publish(manifest, "test", None, None, 1, now).map(drop)
+            }
+        };
+        let full = || Report::Delayed(StoreError::DiskFull { path: PathBuf::from("data") });
+
+        let (order, stopping) = (handle.order(publish("one")), handle.order_stop(publish("two")));
+        let report = async {
+            while written.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            reports.send(full()).unwrap();
+            reports.send(full()).unwrap();
+        };
+        let (ordered, stopped, ()) = tokio::join!(order, stopping, report);
+        let words = ordered.unwrap_err().to_string();
+        assert!(words.starts_with("the order waits to be written, because no space"), "{words}");
+        assert_eq!(words.matches("; ").count(), 1, "{words}");
+        stopped.unwrap().unwrap();
+        let refused = handle.order(publish("three")).await.unwrap_err();
+        assert!(matches!(refused, Unavailable::Store(_)), "{refused}");
+        // Each of the two filled a batch of its own.
+        reports.send(Report::Committed(1)).unwrap();
+        reports.send(Report::Committed(2)).unwrap();
+        while let Err(error) = handle.order(|_, _| ()).await {
+            assert!(matches!(error, Unavailable::Store(_)), "{error}");
+        }
+    }
+
+    const MANIFEST: &str = "manifest = 1\n\
+        [release]\nname = \"NAME\"\nversion = \"1.1.0\"\nclass = \"major\"\n\
+        [[target]]\nmanufacturer = \"M\"\nmodel = \"m\"\n\
+        [[write]]\npath = \"/1/0/1\"\nvalue = 60\n\
+        [[upgrade]]\nfrom = \"*\"\n";
 }

@@ -80,7 +80,9 @@ impl From<Unavailable> for Refusal {
     fn from(error: Unavailable) -> Self {
         match error {
             Unavailable::Stopping => Self::told(ProblemCode::Unavailable, &error),
-            Unavailable::Store(_) => Self::told(ProblemCode::StorageFailed, &error),
+            Unavailable::Store(_) | Unavailable::Unwritten(_) => {
+                Self::told(ProblemCode::StorageFailed, &error)
+            }
         }
     }
 }
