@@ -41,6 +41,8 @@ pub(super) struct Follow {
     /// The operation that is shown.
     shown: Option<String>,
     ended: bool,
+    /// The operation whose end was the last among the events.
+    end_told: Option<String>,
 }
 
 impl Follow {
@@ -71,6 +73,7 @@ impl Follow {
             sampled: None,
             shown: None,
             ended: false,
+            end_told: None,
         };
         follow.screen.say(&format!(
             "console {console}   data {}   {} simulated devices, {}",
@@ -118,6 +121,9 @@ impl Follow {
             && self.sampled.is_some()
         {
             self.shown = Some(operation.name.clone());
+        }
+        if let EventKind::OperationEnded { operation, .. } = &event.kind {
+            self.end_told = Some(operation.name.clone());
         }
         self.screen.event(event)
     }
@@ -186,13 +192,18 @@ impl Follow {
     /// Shows the end of the operation, and what to try next.
     async fn finish(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
         let took = self.started.elapsed();
-        // What led to the end is on its way.
-        while let Ok(Some(Ok(event))) = tokio::time::timeout(LAST_EVENTS, self.events.recv()).await
-        {
-            self.take_event(&event)?;
-        }
         let summary = &detail.summary;
         let name = &summary.name;
+        // What led to the end is on its way. A large fleet never ceases to say something, so its
+        // silence is not waited for.
+        let last = tokio::time::Instant::now() + LAST_EVENTS;
+        while self.end_told.as_ref() != Some(name) {
+            let Ok(Some(Ok(event))) = tokio::time::timeout_at(last, self.events.recv()).await
+            else {
+                break;
+            };
+            self.take_event(&event)?;
+        }
         self.screen.say(&format!(
             "{name} {} after {} s: {}",
             view::state(summary.state, self.screen.paint()),
@@ -253,7 +264,7 @@ const FIRST_ARRIVALS: Duration = Duration::from_millis(2_500);
 const ENOUGH_PERCENT: u64 = 95;
 /// Longest wait for them once there is any.
 const GATHER_TIME: Duration = Duration::from_secs(7);
-/// Time for the last events of an operation that has ended.
-const LAST_EVENTS: Duration = Duration::from_millis(200);
+/// Longest wait for the events that lead to the end of an operation.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// Events that wait to be shown; beyond that the server drops some and says so.
 const EVENTS_MAX: usize = 4_096;
