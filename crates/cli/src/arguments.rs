@@ -302,7 +302,7 @@ pub(crate) struct Publish {
 /// How an operation is regulated.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyFile {
-    /// Policy in TOML; missing fields take the server's defaults
+    /// Policy in TOML; missing fields take the built-in defaults
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! Exit codes, errors and the habits of a good command.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::process::Stdio;
 
 use crate::common::{Folder, Ran, command, finish, run};
@@ -175,6 +175,12 @@ fn settings_that_cannot_be_used_are_refused_in_one_sentence() {
     let said = serve(&[&["--data", data.to_str().unwrap()][..], &ports].concat());
     assert!(said.contains(&format!("{taken}: the port is used")), "{said}");
     assert!(said.contains("--http"), "{said}");
+    let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
+    let ports = ["--http", "127.0.0.1:0", "--coap", &taken.to_string()];
+    let said = serve(&[&["--data", data.to_str().unwrap()][..], &ports].concat());
+    assert!(said.contains(&format!("{taken}: the port is used")), "{said}");
+    assert!(said.contains("--coap"), "{said}");
     let said = serve(&["--data", file.to_str().unwrap(), "--http", "127.0.0.1:0"]);
     assert!(said.contains("b.toml"), "{said}");
 }
