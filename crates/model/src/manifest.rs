@@ -4,6 +4,7 @@
 //! is paper A's criticality (§III-C), `security` and `priority` are separate on purpose.
 //! Unknown keys are refused, so that a typing error fails loudly.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -535,6 +536,19 @@ impl Manifest {
         if let Some(write) = self.write.iter().find(|write| !finite(&write.value)) {
             return at("value", format!("the value of {} is not a finite number", write.path));
         }
+        if let Some(path) = self.written_twice() {
+            let message = format!("{path} is written twice; a device can keep one value only");
+            let again = text.rfind(&path).unwrap_or_default();
+            let (line, column) = position(text, again);
+            return Err(ManifestError { line, column, message });
+        }
+        if self.confirm.within == Span::secs(0) {
+            return at(
+                "within",
+                "`within` is 0; give the time that a healthy device needs to install and restart"
+                    .to_owned(),
+            );
+        }
         if let Some(battery) = self.requires.battery
             && battery.percent > 100
         {
@@ -550,7 +564,22 @@ impl Manifest {
                 ),
             );
         }
+        if let Some(guard) = self.guard.iter().find(|guard| guard.name.trim().is_empty()) {
+            return at(
+                "[guard]",
+                format!("the guard of {} has no name; warnings are told by it", guard.path),
+            );
+        }
         Ok(self)
+    }
+
+    /// A resource with two values: one of them would never be read back.
+    fn written_twice(&self) -> Option<String> {
+        let mut paths = BTreeSet::new();
+        self.write
+            .iter()
+            .map(|write| write.path.to_string())
+            .find(|path| !paths.insert(path.clone()))
     }
 }
 
@@ -568,7 +597,8 @@ pub struct ManifestError {
 
 /// Refuses numbers that no `u8` holds with the same words as those above 100.
 fn charge_percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
-    let percent = i64::deserialize(deserializer)?;
+    let whole = |_| D::Error::custom("`percent` is not a whole number; allowed is 0 to 100");
+    let percent = i64::deserialize(deserializer).map_err(whole)?;
     u8::try_from(percent).map_err(|_| D::Error::custom(charge_refused(percent)))
 }
 

@@ -65,6 +65,8 @@ fn errors_point_at_the_line_and_say_what_is_allowed() {
     check("percent = 40", "percent = 140", 23, &["140", "0 to 100"]);
     check("percent = 40", "percent = 400", 23, &["400", "0 to 100"]);
     check("percent = 40", "percent = -1", 23, &["-1", "0 to 100"]);
+    check("percent = 40", "percent = \"forty\"", 23, &["whole number", "0 to 100"]);
+    check("\"15m\"", "\"0s\"", 27, &["`within` is 0", "install"]);
     check("min_percent_of_baseline = 80", "", 32, &["expects nothing"]);
     check("ws200-firmware", "WS 200", 5, &["release name", "lower-case"]);
 }
@@ -81,6 +83,10 @@ fn a_release_is_a_firmware_or_a_configuration() {
     let configuration = Manifest::from_toml(&format!("{neither}\n{write}")).unwrap();
     assert!(!configuration.is_firmware());
     assert_eq!(configuration.write[0].value, Scalar::Integer(300));
+    let twice = format!("{neither}\n{write}{}", write.replace("300", "60"));
+    let refused = Manifest::from_toml(&twice).unwrap_err();
+    assert!(refused.message.contains("/1/0/1 is written twice"), "{refused}");
+    assert_eq!(refused.line, twice.trim_end().lines().count() - 1);
     let not_a_number = format!("{neither}\n{}", write.replace("300", "nan"));
     assert!(Manifest::from_toml(&not_a_number).unwrap_err().message.contains("/1/0/1"));
 }
