@@ -19,6 +19,7 @@ mod loops;
 mod message;
 mod mix;
 mod regulation;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +33,4 @@ pub use message::{
     Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath,
 };
 pub use regulation::{holdback, judged, regulate, replay};
+pub use replay::{Difference, Differing, Part, Replay};
