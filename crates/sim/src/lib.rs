@@ -10,6 +10,7 @@
 //!
 //! Start from [`SimulatedDevice`] and [`Scenario`].
 
+pub mod benchmark;
 mod device;
 pub mod figure_5;
 pub mod fleet;

@@ -1,0 +1,5 @@
+//! The benchmark held against what can be worked out by hand, and against itself.
+
+mod files;
+mod physics;
+mod repeats;

@@ -1,0 +1,60 @@
+//! Scenario files: what is refused, and where.
+
+use crate::benchmark::{Scenario, ScenarioError, scenario_text};
+
+const LEAST: &str = "name = \"x\"\ntitle = \"t\"\ndevices = 10\ncontact = { fixed = \"1m\" }\n";
+
+#[test]
+fn the_least_file_is_a_good_scenario_of_one_stratum() {
+    let scenario = Scenario::from_toml(LEAST).unwrap();
+    assert!(scenario.is_good());
+    assert_eq!((scenario.strata.len(), scenario.operations.len()), (1, 1));
+}
+
+#[test]
+fn mistakes_are_named_with_line_and_field() {
+    let check = |more: &str, line: usize, field: &str| {
+        let text = format!("{LEAST}{more}");
+        let error = Scenario::from_toml(&text).unwrap_err();
+        let ScenarioError::Senseless { line: found, field: named, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!((*found, named.as_str()), (line, field), "{error}\n{text}");
+    };
+    check("start_hour = 25.0\n", 5, "start_hour");
+    check("step = \"2h\"\n", 5, "step");
+    check("install = { exponential = \"0s\" }\n", 5, "install");
+    check("[[stratum]]\nshare = \"40 %\"\n", 6, "stratum.share");
+    check("\n[[fault]]\nkind = \"brick\"\nrate = \"0 %\"\n", 8, "fault.rate");
+    check(
+        "[[fault]]\nkind = \"brick\"\nrate = \"1 %\"\n[[fault]]\nkind = \"latent_silence\"\n\
+         rate = \"1 %\"\n",
+        8,
+        "fault.latency",
+    );
+    check("[[fault]]\nkind = \"brick\"\nrate = \"1 %\"\nsite = \"x\"\n", 6, "fault.kind");
+    check("[[fault]]\nkind = \"indicator\"\nrate = \"1 %\"\n", 6, "fault.kind");
+    check("[[outage]]\nfrom = \"2h\"\nto = \"1h\"\nshare = \"1 %\"\n", 7, "outage.to");
+    check("[[latency]]\nfactor = 2.0\n", 5, "latency.at");
+    let text = LEAST.replace("devices = 10", "devices = 0");
+    assert_eq!(
+        Scenario::from_toml(&text).unwrap_err().to_string(),
+        "line 3: `devices` is 0; it must be 1 to 10000000"
+    );
+}
+
+#[test]
+fn what_is_no_scenario_says_what_is_allowed() {
+    for (more, words) in [
+        ("colour = 1\n", "unknown field `colour`"),
+        ("[[fault]]\nkind = \"fire\"\nrate = \"1 %\"\n", "unknown variant `fire`"),
+        ("[[fault]]\nkind = \"brick\"\nrate = \"x\"\n", "write a percentage"),
+        ("horizon = \"soon\"\n", "write a number and a unit"),
+    ] {
+        let error = Scenario::from_toml(&format!("{LEAST}{more}")).unwrap_err().to_string();
+        assert!(error.contains(words) && error.contains("line "), "{error}");
+    }
+    let error = Scenario::from_toml("name = \"x\"\n").unwrap_err().to_string();
+    assert!(error.contains("missing field `title`"), "{error}");
+    assert!(scenario_text("B1").is_some_and(|text| text.starts_with('#')));
+}
