@@ -367,9 +367,11 @@ impl Engine {
     /// A device was heard.
     pub(crate) fn contact(&mut self, device: DeviceId, now: Time) {
         let Some(known) = self.fleet.device_mut(device) else { return };
+        let gap = now.since(known.last_seen);
         known.last_seen = now;
         let was_away = known.presence != Presence::Online;
         self.keep_awake(device, now);
+        self.loops.contact(device, Some(gap), &self.fleet, now);
         if was_away {
             self.set_presence(device, Presence::Online, now);
             let parked = self.lives.get_mut(&device).map(|live| std::mem::take(&mut live.parked));

@@ -79,6 +79,8 @@ impl Engine {
         self.events.push_back(Event::DeviceRegistered { device: id, new: known.is_none() });
         self.identify(id);
         self.device_changed(id, now);
+        // It may follow an update or a long absence, which is nobody's habit.
+        self.loops.contact(id, None, &self.fleet, now);
         self.step(id, now, |procedure| procedure.handle_registered(now));
         Ok(registered.id)
     }

@@ -210,6 +210,9 @@ pub struct Assignment {
     pub warnings: u32,
     /// When the state was entered.
     pub since: Time,
+    /// When the device was first told to install, in any try; none before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Time>,
     /// When the first order of this try was sent; none before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun: Option<Time>,
@@ -286,6 +289,15 @@ impl AttemptState {
     #[must_use]
     pub const fn is_in_flight(&self) -> bool {
         !self.is_settled()
+    }
+
+    /// Whether it is reached only after the device was told to install.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(
+            self,
+            Self::Claimed | Self::Verifying | Self::Soaking | Self::Succeeded | Self::Silent
+        )
     }
 
     /// Whether it is over for this operation.

@@ -54,7 +54,7 @@ impl Cohort {
     }
 
     /// A device belongs to an arm from now on; `told` says since when it is updated. One that
-    /// was lost stays lost.
+    /// was lost stays lost. Says whether that is new.
     pub(crate) fn follow(
         &mut self,
         device: DeviceId,
@@ -62,17 +62,18 @@ impl Cohort {
         stratum: u32,
         told: Time,
         due: Time,
-    ) {
+    ) -> bool {
         let look = self.look;
-        let Some(member) = self.member(device) else { return };
+        let Some(member) = self.member(device) else { return false };
         if member.role == Role::Lost || member.role == Role::Followed(arm) {
-            return;
+            return false;
         }
         let was_followed = matches!(member.role, Role::Followed(_));
         *member = Member { role: Role::Followed(arm), stratum, told, contact: look, window: 0 };
         if !was_followed {
             self.due.insert((due, device));
         }
+        true
     }
 
     /// A device is compared no longer, without anything having happened to it.
@@ -99,8 +100,13 @@ impl Cohort {
         }
     }
 
-    /// A device was in contact. `ages_s` are the limits of the windows of age.
-    pub(crate) fn contact(&mut self, device: DeviceId, ages: &[Duration], now: Time) {
+    /// A device was in contact. `ages` are the limits of the windows of age.
+    pub(crate) fn contact(
+        &mut self,
+        device: DeviceId,
+        ages: impl Iterator<Item = Duration>,
+        now: Time,
+    ) {
         let look = self.look;
         let Some(member) = self.known(device) else { return };
         let Role::Followed(arm) = member.role else { return };
@@ -225,8 +231,8 @@ impl Member {
 }
 
 /// The window of an age; a limit belongs to the window above it.
-fn window(ages: &[Duration], age: Duration) -> u8 {
-    let at = ages.iter().take_while(|limit| age >= **limit).count();
+fn window(ages: impl Iterator<Item = Duration>, age: Duration) -> u8 {
+    let at = ages.take_while(|limit| age >= *limit).count();
     u8::try_from(at).unwrap_or(u8::MAX) & !COUNTED
 }
 
@@ -250,15 +256,15 @@ mod tests {
         cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
         cohort.follow(DeviceId(2), Arm::Updated, 1, at(10), at(100));
         for now in [20, 30] {
-            cohort.contact(DeviceId(1), &AGES, at(now));
-            cohort.contact(DeviceId(2), &AGES, at(now));
-            cohort.contact(DeviceId(3), &AGES, at(now));
+            cohort.contact(DeviceId(1), AGES.into_iter(), at(now));
+            cohort.contact(DeviceId(2), AGES.into_iter(), at(now));
+            cohort.contact(DeviceId(3), AGES.into_iter(), at(now));
         }
         let (strata, left) = cohort.take();
         assert_eq!(strata[0].control_contacts, 1);
         assert_eq!(strata[1].updated_contacts, [1]);
         assert_eq!(left, []);
-        cohort.contact(DeviceId(2), &AGES, at(80));
+        cohort.contact(DeviceId(2), AGES.into_iter(), at(80));
         assert_eq!(cohort.take().0[1].updated_contacts, [0, 1]);
     }
 
@@ -267,10 +273,10 @@ mod tests {
         let mut cohort = Cohort::after(0);
         cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
         cohort.follow(DeviceId(2), Arm::Updated, 0, at(0), at(100));
-        cohort.contact(DeviceId(1), &AGES, at(1));
-        cohort.contact(DeviceId(2), &AGES, at(1));
+        cohort.contact(DeviceId(1), AGES.into_iter(), at(1));
+        cohort.contact(DeviceId(2), AGES.into_iter(), at(1));
         cohort.take();
-        cohort.contact(DeviceId(2), &AGES, at(61));
+        cohort.contact(DeviceId(2), AGES.into_iter(), at(61));
         cohort.take();
         assert_eq!(cohort.pop_due(at(99)), None);
         assert_eq!(cohort.pop_due(at(100)), Some(DeviceId(1)));
@@ -297,11 +303,11 @@ mod tests {
     fn the_control_device_that_is_updated_changes_sides() {
         let mut cohort = Cohort::after(4);
         cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
-        cohort.contact(DeviceId(1), &AGES, at(1));
+        cohort.contact(DeviceId(1), AGES.into_iter(), at(1));
         cohort.leave(DeviceId(1));
-        cohort.contact(DeviceId(1), &AGES, at(2));
+        cohort.contact(DeviceId(1), AGES.into_iter(), at(2));
         cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
-        cohort.contact(DeviceId(1), &AGES, at(3));
+        cohort.contact(DeviceId(1), AGES.into_iter(), at(3));
         cohort.updated(0);
         cohort.ended(0, true);
         let (strata, _) = cohort.take();

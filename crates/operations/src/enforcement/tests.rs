@@ -27,6 +27,7 @@ fn assignment(id: u64, element: u64, state: AttemptState) -> Assignment {
         baseline: Vec::new(),
         warnings: 0,
         since: Time::from_secs(100),
+        told: None,
         begun: None,
     }
 }

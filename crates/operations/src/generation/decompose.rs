@@ -140,6 +140,12 @@ impl Targets {
         )
     }
 
+    /// The hardware of a device's stratum.
+    pub(crate) fn hardware_of(&self, device: DeviceId) -> Option<&str> {
+        let stratum = self.strata.get(self.stratum_of(device)? as usize)?;
+        Some(&stratum.name.hardware)
+    }
+
     /// The number of a device's stratum.
     pub(crate) fn stratum_of(&self, device: DeviceId) -> Option<u32> {
         let index = device.0.checked_sub(1).and_then(|n| usize::try_from(n).ok())?;

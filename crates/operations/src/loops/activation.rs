@@ -19,12 +19,13 @@ impl Loops {
     /// same way. Activating again at once changes nothing.
     pub fn activate(&mut self, fleet: &Fleet, now: Time) {
         self.pass_deadlines(fleet, now);
+        self.pass_silences(fleet, now);
         self.settle_dirty(fleet, now);
         loop {
             self.open_compliance(fleet, now);
             let mut changed = false;
             for id in self.in_turn(now) {
-                while self.regulate(id, now) {
+                while self.regulate(id, fleet, now) {
                     changed = true;
                     self.settle_dirty(fleet, now);
                 }
@@ -54,6 +55,7 @@ impl Loops {
             .flatten()
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
+            .chain(self.silence_at())
             .min()
     }
 
@@ -75,12 +77,26 @@ impl Loops {
 
     /// Regulation: asks for a decision when there is an occasion, and carries it out. Says
     /// whether one was taken.
-    fn regulate(&mut self, id: OperationId, now: Time) -> bool {
+    fn regulate(&mut self, id: OperationId, fleet: &Fleet, now: Time) -> bool {
+        self.look(id, fleet, now);
         let Some(run) = self.runs.get_mut(&id) else { return false };
         let pool = run.pool();
-        let Some(decision) = run.conduct.decide(pool, now) else { return false };
-        self.carry_out(decision, now);
-        true
+        let looks = run.conduct.evidence_course().map(|course| course.judged.look);
+        let decision = run.conduct.decide(pool, now);
+        let looked = run.conduct.evidence_course().map(|course| course.judged.look) != looks;
+        match decision {
+            Some(decision) => {
+                self.carry_out(decision, now);
+                true
+            }
+            // A look that changed nothing is kept all the same: the next one follows from it.
+            None => {
+                if looked {
+                    self.record_operation(id);
+                }
+                false
+            }
+        }
     }
 
     /// Generation's decomposing: the next element of an operation at its speed, if it is time
@@ -91,7 +107,7 @@ impl Loops {
         if room == 0 {
             return None;
         }
-        let devices = run.targets.decompose(room, None);
+        let devices = run.targets.decompose(room, Some(&|stratum| run.granted_max(stratum)));
         let mut members = Vec::with_capacity(devices.len());
         for id in devices {
             let Some(device) = fleet.device(id) else { continue };
@@ -160,6 +176,7 @@ impl Loops {
             },
             warnings: 0,
             since: now,
+            told: earlier.and_then(|earlier| earlier.told),
             begun: None,
         };
         self.put(assignment, now);

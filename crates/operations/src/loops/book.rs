@@ -124,13 +124,20 @@ impl Loops {
             AttemptState::Granted => None,
             _ => assignment.begun.or(Some(assignment.since)),
         };
+        if assignment.state.is_told() {
+            assignment.told = assignment.told.or(Some(assignment.since));
+        }
         let Assignment { operation, device, attempt, .. } = assignment;
         let state = assignment.state.clone();
         let Some(run) = self.runs.get_mut(&operation) else { return };
         if let Some(due) = run.watches.get_mut(&device).and_then(|watch| watch.due.take()) {
             self.deadlines.remove(&(due, operation, device));
         }
+        let old = run.assignments.get(&device).filter(|_| run.comparison.is_some()).cloned();
         run.keep(&assignment, now);
+        if run.comparison.is_some() {
+            run.compare_attempt(old.as_ref(), &assignment, Time::default(), now);
+        }
         if matches!(state, AttemptState::Failed { .. } | AttemptState::Silent) {
             self.compliance.failed.insert((run.operation().release, device));
         }
@@ -239,6 +246,11 @@ impl Loops {
         let given_up = self.give_up_deferred(operation, now);
         let Some(run) = self.runs.get_mut(&operation) else { return };
         run.conduct.close(given_up);
+        run.comparison = None;
+        self.learn(operation, |run, device| {
+            run.targets.hardware_of(device).unwrap_or("").to_owned()
+        });
+        let Some(run) = self.runs.get_mut(&operation) else { return };
         run.targets = crate::generation::Targets::new(run.operation().seed);
         run.memory = crate::generation::Memory::default();
         run.retries.clear();

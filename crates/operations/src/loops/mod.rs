@@ -2,6 +2,7 @@
 
 mod activation;
 mod book;
+mod evidence;
 mod orders;
 mod plan;
 mod reports;
@@ -9,13 +10,14 @@ mod restoration;
 mod views;
 mod watch;
 
+use self::evidence::{Comparison, Experience};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
     Assignment, Change, DeviceId, Operation, OperationId, Release, ReleaseId, ReleaseName,
-    ResourcePath, Time,
+    ResourcePath, StratumName, Time,
 };
 
 use crate::generation::{Graph, Memory, Targets, Urgency};
@@ -43,6 +45,7 @@ pub struct Loops {
     // Devices whose place in some operation must be looked at again.
     dirty: BTreeSet<DeviceId>,
     compliance: Compliance,
+    experience: Experience,
     outputs: VecDeque<Output>,
 }
 
@@ -69,6 +72,8 @@ struct Run {
     queued: BTreeSet<(u64, DeviceId)>,
     // Deferred devices whose wait is not over.
     retries: BTreeSet<(Time, DeviceId)>,
+    // Under evidence, the devices that are compared.
+    comparison: Option<Comparison>,
 }
 
 /// What is known of an attempt in flight and need not survive a restart.
@@ -99,6 +104,8 @@ struct Standard {
     release: ReleaseId,
     operation: OperationId,
     memory: Memory,
+    // What evidence stopped: its devices are not brought to compliance by themselves.
+    stopped: BTreeSet<StratumName>,
 }
 
 impl Loops {
@@ -115,6 +122,7 @@ impl Loops {
             deadlines: BTreeSet::new(),
             dirty: BTreeSet::new(),
             compliance: Compliance::default(),
+            experience: Experience::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -140,13 +148,14 @@ impl Run {
         Self {
             urgency: Urgency::of(&release.manifest),
             targets: Targets::new(conduct.operation().seed),
-            conduct,
+            conduct: conduct.of_class(release.manifest.release.class),
             release,
             assignments: BTreeMap::new(),
             watches: BTreeMap::new(),
             memory: Memory::default(),
             queued: BTreeSet::new(),
             retries: BTreeSet::new(),
+            comparison: None,
         }
     }
 

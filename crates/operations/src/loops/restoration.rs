@@ -25,7 +25,9 @@ impl Loops {
         }
         for operation in &snapshot.operations {
             let Some(published) = loops.releases.get(&operation.release) else { continue };
-            let conduct = Conduct::restored(operation.clone());
+            let mut conduct = Conduct::restored(operation.clone());
+            let looks = snapshot.looks.iter().filter(|look| look.operation == operation.id);
+            looks.for_each(|look| conduct.look(look));
             let run = Run::new(conduct, published.release.clone());
             loops.runs.insert(operation.id, run);
         }
@@ -37,11 +39,18 @@ impl Loops {
             }
         }
         loops.restore_failed(snapshot);
+        for operation in &snapshot.operations {
+            loops.learn(operation.id, |_, device| {
+                let hardware = fleet.device(device).and_then(|known| known.hardware.as_deref());
+                hardware.unwrap_or("").to_owned()
+            });
+        }
         loops.sort_by_urgency();
         loops.refresh_standards();
         loops.resume_in_flight(snapshot, now);
         loops.dirty.extend(fleet.iter().map(|device| device.id));
         loops.settle_dirty(fleet, now);
+        loops.restore_comparisons(&snapshot.looks, fleet, now);
         loops.compliance.sweep = false;
         loops
     }

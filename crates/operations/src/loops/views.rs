@@ -77,7 +77,7 @@ impl Loops {
         {
             return known;
         }
-        if self.is_given_up(run, device.id) {
+        if self.is_given_up(run, device) {
             let attempts = run.operation().policy.retry.attempts_max;
             return Eligibility::Excluded { exclusion: Exclusion::RetriesExhausted { attempts } };
         }

@@ -5,9 +5,10 @@ use model::{
     Origin, Policy, Rate, Release, ReleaseId, ReleaseName, Scope, Time, Version,
 };
 
+use super::evidence::stratum_parts;
 use super::{Loops, Run, Standard};
 use crate::OpenRequest;
-use crate::generation::{Memory, Place, Question, Urgency, identify, version_of};
+use crate::generation::{Memory, Place, Question, Urgency, identify};
 use crate::mix::mix;
 
 impl Loops {
@@ -77,7 +78,8 @@ impl Loops {
             }
             let by = reserved.filter(|(urgency, _)| *urgency < run.urgency).map(|(_, by)| by);
             let place = self.place_in(id, device, by, now);
-            let Some(run) = self.runs.get(&id) else { continue };
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            run.compare_place(device, place, &self.experience, now);
             let active =
                 matches!(run.operation().state, OperationState::Pending | OperationState::Ongoing);
             if place == Place::Ready && active && reserved.is_none() {
@@ -93,7 +95,7 @@ impl Loops {
         reserved: Option<OperationId>,
         now: Time,
     ) -> Place {
-        let given_up = self.runs.get(&id).is_some_and(|run| self.is_given_up(run, device.id));
+        let given_up = self.runs.get(&id).is_some_and(|run| self.is_given_up(run, device));
         let Some(run) = self.runs.get_mut(&id) else { return Place::Unknown };
         let deferred = match run.assignments.get(&device.id).map(|known| &known.state) {
             None => false,
@@ -128,10 +130,12 @@ impl Loops {
     }
 
     /// Whether a follow-up operation leaves a device alone, because the release failed on it
-    /// before: what nobody looked at would fail again and again.
-    pub(super) fn is_given_up(&self, run: &Run, device: DeviceId) -> bool {
-        matches!(run.operation().origin, Origin::Compliance { .. })
-            && self.compliance.failed.contains(&(run.operation().release, device))
+    /// before or does harm to its like: what nobody looked at would fail again and again.
+    pub(super) fn is_given_up(&self, run: &Run, device: &Device) -> bool {
+        let Origin::Compliance { after } = run.operation().origin else { return false };
+        let parent = self.runs.get(&after);
+        self.compliance.failed.contains(&(run.operation().release, device.id))
+            || parent.is_some_and(|parent| parent.is_stopped(device, &self.stopped_before(parent)))
     }
 
     /// A device that waited for another try and is no target any more: it runs the goal after
@@ -178,7 +182,11 @@ impl Loops {
                 reserved: None,
             };
             let verdict = identify(&question, device, &mut standard.memory);
+            let parent = self.runs.get(&standard.operation);
+            let stopped = !standard.stopped.is_empty()
+                && parent.is_some_and(|run| run.is_stopped(device, &standard.stopped));
             if matches!(verdict, Eligibility::Eligible { .. })
+                && !stopped
                 && !covered(&self.by_urgency, &self.runs, name)
             {
                 let delay = std::time::Duration::from_secs(self.config.compliance_delay_s);
@@ -257,6 +265,7 @@ impl Loops {
                     release: run.release.id,
                     operation: run.operation().id,
                     memory: Memory::default(),
+                    stopped: self.stopped_before(run),
                 };
                 standards.insert(section.name.clone(), (section.version.clone(), standard));
             }
@@ -292,13 +301,9 @@ impl Run {
         if self.operation().state.is_final() {
             return place;
         }
-        // The stratum of a device stays that of its version before the operation.
-        let version = match self.assignments.get(&device.id) {
-            Some(assignment) => assignment.version_before.as_ref(),
-            None => version_of(&self.release, device),
-        };
-        let hardware = device.hardware.as_deref().unwrap_or("");
-        self.targets.put(device.id, place, [hardware, version.map_or("", Version::as_str), ""]);
+        let known = self.assignments.get(&device.id);
+        let stratum = stratum_parts(&self.conduct, &self.release, known, device);
+        self.targets.put(device.id, place, stratum);
         place
     }
 }

@@ -1,5 +1,6 @@
 //! The three loops together: chosen scenes, random runs with modelled devices, restarts.
 
+mod evidence;
 mod invariants;
 mod peers;
 mod random;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use model::{
     Assignment, AttemptState, Decision, Device, DeviceId, Fault, FaultKind, Fleet, Grant, Intent,
-    Operation, OperationId, Outcome, Presence, Progress, Record, Release, ReleaseId, Snapshot,
-    Step, Time, Version,
+    Look, Operation, OperationId, Outcome, Presence, Progress, Record, Release, ReleaseId,
+    Snapshot, Step, Time, Version,
 };
 
 use crate::mix::mix;
@@ -25,6 +25,7 @@ pub(super) struct Durable {
     pub(super) grants: BTreeMap<(OperationId, u64), Grant>,
     pub(super) outcomes: Vec<Outcome>,
     pub(super) intents: Vec<Intent>,
+    pub(super) looks: Vec<Look>,
 }
 
 impl Durable {
@@ -51,6 +52,7 @@ impl Durable {
             }
             Record::Outcome(outcome) => self.outcomes.push(*outcome),
             Record::Intent(intent) => self.intents.push(intent),
+            Record::Look(look) => self.looks.push(*look),
             other => panic!("the loops do not write {other:?}"),
         }
     }
@@ -61,6 +63,7 @@ impl Durable {
             operations: self.operations.values().cloned().collect(),
             assignments: self.assignments.values().cloned().collect(),
             intents: self.intents.clone(),
+            looks: self.looks.clone(),
             ..Snapshot::default()
         }
     }

@@ -137,6 +137,7 @@ pub(crate) fn assignment(device: u64, state: AttemptState) -> Assignment {
         baseline: vec![Some(7), None],
         warnings: 0,
         since: Time::from_secs(8),
+        told: None,
         begun: None,
     }
 }

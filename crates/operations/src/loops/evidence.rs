@@ -1,0 +1,437 @@
+//! Operations under evidence: who is compared, when to look, and what was learned for the next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::{
+    Arm, Assignment, AttemptState, Device, DeviceId, EvidencePlan, FaultKind, Fleet,
+    HealthEventKind, Look, OperationId, OperationState, Origin, Record, Release, ReleaseName,
+    StratumBy, StratumLook, StratumName, StratumPlan, StratumScope, Time, Version,
+};
+
+use super::{Loops, Run};
+use crate::enforcement::Cohort;
+use crate::evidence::{
+    Gaps, History, SilenceConfig, deadline_s, default_budget, install_config, tolerated,
+};
+use crate::generation::{Place, version_of};
+use crate::{Conduct, Output};
+
+/// What is learned from device to device and from operation to operation. Not stored: outcomes
+/// come back with the operations they belong to, habits are learned again.
+#[derive(Debug, Default)]
+pub(super) struct Experience {
+    // Installations of finished operations, by release name, then by hardware.
+    installs: BTreeMap<ReleaseName, BTreeMap<String, History>>,
+    // Times between contacts, by hardware.
+    gaps: BTreeMap<String, Gaps>,
+}
+
+/// One operation under evidence: its devices, and since when this process follows them.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    pub(super) cohort: Cohort,
+    // Silence before is the server's own absence (I17).
+    since: Time,
+    // Devices granted and not told to install yet, by number of their stratum.
+    pending: BTreeMap<u32, u64>,
+    // Sum and number of the deadlines of silence, by number of the stratum.
+    deadlines: BTreeMap<u32, (u64, u64)>,
+}
+
+impl Comparison {
+    pub(super) fn new(looks: u64, now: Time) -> Self {
+        Self {
+            cohort: Cohort::after(looks),
+            since: now,
+            pending: BTreeMap::new(),
+            deadlines: BTreeMap::new(),
+        }
+    }
+}
+
+impl Loops {
+    /// A device was heard, `gap` after the time before if that says something of its habits.
+    /// Costs a few steps for each open operation under evidence.
+    pub fn contact(&mut self, device: DeviceId, gap: Option<Duration>, fleet: &Fleet, now: Time) {
+        if let (Some(known), Some(gap)) = (fleet.device(device), gap) {
+            self.experience.learn(known.hardware.as_deref().unwrap_or(""), gap.as_secs());
+        }
+        for id in &self.by_urgency {
+            let Some(run) = self.runs.get_mut(id) else { continue };
+            run.contact(device, now);
+        }
+    }
+
+    /// Something was told of a device that a good change does not cause: a crash it reports, or a
+    /// signal of the business such as a call to the hotline. Returns how many open operations
+    /// under evidence compare the device and take it as evidence.
+    pub fn signal(&mut self, device: DeviceId, kind: HealthEventKind) -> usize {
+        let runs = self.runs.values_mut().filter_map(|run| run.comparison.as_mut());
+        runs.map(|comparison| comparison.cohort.event(device, kind))
+            .filter(|counted| *counted)
+            .count()
+    }
+
+    /// Prepares regulation by evidence for its next decision: fixes what the operation is held
+    /// against when it starts, and looks when a look is due.
+    pub(super) fn look(&mut self, id: OperationId, fleet: &Fleet, now: Time) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let pool = run.pool();
+        if run.is_under_evidence()
+            && run.operation().evidence.is_none()
+            && run.operation().state == OperationState::Pending
+            && pool.ready > 0
+        {
+            run.begin(&self.experience, now);
+            self.compare_fleet(id, fleet, now);
+        }
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        if !run.conduct.wants_look(pool, now) {
+            return;
+        }
+        let Some(look) = run.take_look(now) else { return };
+        run.conduct.look(&look);
+        self.outputs.push_back(Output::Record(Record::Look(Box::new(look))));
+    }
+
+    /// The strata that evidence stopped in an operation or in those it follows up.
+    pub(super) fn stopped_before(&self, run: &Run) -> BTreeSet<StratumName> {
+        let mut stopped = run.stopped_strata();
+        let mut origin = &run.operation().origin;
+        while let Origin::Compliance { after } = origin
+            && let Some(parent) = self.runs.get(after)
+        {
+            stopped.extend(parent.stopped_strata());
+            origin = &parent.operation().origin;
+        }
+        stopped
+    }
+
+    /// Every device finds its arm.
+    fn compare_fleet(&mut self, id: OperationId, fleet: &Fleet, now: Time) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        for device in fleet.iter() {
+            let place = run.targets.place(device.id);
+            run.compare_place(device, place, &self.experience, now);
+        }
+    }
+
+    /// Looks at the devices whose silence has lasted long enough. The probe of an attempt in
+    /// flight is enforcement's; a device that renewed no registration for twice its lifetime has
+    /// no address any more that could be asked.
+    pub(super) fn pass_silences(&mut self, fleet: &Fleet, now: Time) {
+        for id in self.by_urgency.clone() {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            let Some(comparison) = &mut run.comparison else { continue };
+            while let Some(device) = comparison.cohort.pop_due(now) {
+                let Some(known) = fleet.device(device) else { continue };
+                let rule = run.conduct.operation().policy.rule.evidence();
+                let silence_min = rule.map_or(Duration::ZERO, |rule| rule.silence_min.0);
+                let deadline = self.experience.deadline(known, silence_min);
+                let due = known.last_seen.max(comparison.since) + deadline;
+                if due <= now {
+                    comparison.cohort.event(device, HealthEventKind::Silence);
+                } else {
+                    comparison.cohort.wait(device, due);
+                }
+            }
+        }
+    }
+
+    /// When silence must be looked at next.
+    pub(super) fn silence_at(&self) -> Option<Time> {
+        let runs = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
+        runs.filter_map(|run| run.comparison.as_ref()?.cohort.next_due()).min()
+    }
+
+    /// Goes on comparing after a restart; the looks are folded and the devices have their places.
+    pub(super) fn restore_comparisons(&mut self, looks: &[Look], fleet: &Fleet, now: Time) {
+        for id in self.by_urgency.clone() {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            if run.operation().evidence.is_none() {
+                continue;
+            }
+            let mut comparison = Comparison::new(run.conduct.looks(), now);
+            let left = looks.iter().filter(|look| look.operation == id).flat_map(|look| &look.left);
+            left.for_each(|device| comparison.cohort.lost(*device));
+            run.comparison = Some(comparison);
+            self.compare_fleet(id, fleet, now);
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            let looked = looks.iter().rev().find(|look| look.operation == id);
+            let after = looked.map_or_else(Time::default, |look| look.at);
+            let known: Vec<Assignment> = run.assignments.values().cloned().collect();
+            for assignment in known {
+                run.compare_attempt(None, &assignment, after, now);
+            }
+        }
+    }
+
+    /// Learns from an operation that has finished. One that was stopped would teach the fleet to
+    /// tolerate faults.
+    pub(super) fn learn(&mut self, id: OperationId, hardware: impl Fn(&Run, DeviceId) -> String) {
+        let Some(run) = self.runs.get(&id) else { return };
+        if run.operation().state != OperationState::Finished {
+            return;
+        }
+        let name = run.release.manifest.release.name.clone();
+        let by_hardware = self.experience.installs.entry(name).or_default();
+        for assignment in run.assignments.values() {
+            let failed = match &assignment.state {
+                AttemptState::Succeeded => false,
+                AttemptState::Failed { fault } if says_something(fault.kind) => true,
+                _ => continue,
+            };
+            let history = by_hardware.entry(hardware(run, assignment.device)).or_default();
+            history.attempts += 1;
+            history.failures += u64::from(failed);
+        }
+    }
+}
+
+impl Experience {
+    fn learn(&mut self, hardware: &str, gap_s: u64) {
+        let config = SilenceConfig::default();
+        let kinds = self.gaps.len();
+        if let Some(gaps) = self.gaps.get_mut(hardware) {
+            gaps.observe(gap_s, &config);
+        } else if kinds < KINDS_MAX {
+            // Devices report free text; the habits of the first kinds are learned.
+            self.gaps.entry(hardware.to_owned()).or_default().observe(gap_s, &config);
+        }
+    }
+
+    /// Silence after which a device counts as lost.
+    fn deadline(&self, device: &Device, silence_min: Duration) -> Duration {
+        let config =
+            SilenceConfig { deadline_min_s: silence_min.as_secs(), ..SilenceConfig::default() };
+        let kin = self.gaps.get(device.hardware.as_deref().unwrap_or(""));
+        let lifetime_s = device.lifetime.as_secs();
+        Duration::from_secs(deadline_s(lifetime_s, &Gaps::default(), kin, &config))
+    }
+
+    /// Outcomes of a release's installations, the whole fleet first, then one hardware.
+    fn history(&self, name: &ReleaseName, hardware: &str) -> [History; 2] {
+        let Some(known) = self.installs.get(name) else { return [History::default(); 2] };
+        let fleet = known.values().fold(History::default(), |sum, one| History {
+            failures: sum.failures + one.failures,
+            attempts: sum.attempts + one.attempts,
+        });
+        [fleet, known.get(hardware).copied().unwrap_or_default()]
+    }
+}
+
+impl Run {
+    fn is_under_evidence(&self) -> bool {
+        self.operation().policy.rule.evidence().is_some()
+    }
+
+    /// Fixes tolerances and budget by what is known at the start.
+    fn begin(&mut self, experience: &Experience, now: Time) {
+        let Some(rule) = self.operation().policy.rule.evidence() else { return };
+        let config = install_config(rule);
+        let name = &self.release.manifest.release.name;
+        let strata: Vec<StratumPlan> = self
+            .targets
+            .strata()
+            .map(|stratum| StratumPlan {
+                name: stratum.name.clone(),
+                tolerance: tolerated(&experience.history(name, &stratum.name.hardware), &config),
+            })
+            .collect();
+        let targets = self.targets.strata().map(|stratum| stratum.targets).sum();
+        let [fleet, _] = experience.history(name, "");
+        let plan = EvidencePlan {
+            budget: rule.budget.unwrap_or_else(|| default_budget(targets)),
+            strata,
+            others: tolerated(&[fleet], &config),
+            indicators: 0,
+        };
+        self.conduct.hold_against(plan);
+        self.comparison = Some(Comparison::new(0, now));
+    }
+
+    fn take_look(&mut self, now: Time) -> Option<Look> {
+        let comparison = self.comparison.as_mut()?;
+        let (mut seen, left) = comparison.cohort.take();
+        let strata = self
+            .targets
+            .strata()
+            .map(|stratum| {
+                let counted = seen.get_mut(stratum.number as usize).map(std::mem::take);
+                let (sum, devices) =
+                    comparison.deadlines.get(&stratum.number).copied().unwrap_or((0, 0));
+                StratumLook {
+                    name: stratum.name.clone(),
+                    targets: stratum.targets,
+                    granted: stratum.granted,
+                    pending: comparison.pending.get(&stratum.number).copied().unwrap_or(0),
+                    ready: stratum.ready,
+                    deadline_s: sum.checked_div(devices).unwrap_or(0),
+                    ..counted.unwrap_or_default()
+                }
+            })
+            .collect();
+        let number = self.conduct.looks() + 1;
+        Some(Look { operation: self.operation().id, number, at: now, strata, left })
+    }
+
+    fn contact(&mut self, device: DeviceId, now: Time) {
+        let Some(comparison) = &mut self.comparison else { return };
+        let Some(rule) = self.conduct.operation().policy.rule.evidence() else { return };
+        comparison.cohort.contact(device, rule.ages.iter().map(|age| age.0), now);
+    }
+
+    /// A device that could be granted and is not belongs to the control from its contact on; it
+    /// stays there while it is away, or its silence would never be seen.
+    pub(super) fn compare_place(
+        &mut self,
+        device: &Device,
+        place: Place,
+        experience: &Experience,
+        now: Time,
+    ) {
+        if self.comparison.is_none() || self.assignments.contains_key(&device.id) {
+            return;
+        }
+        match place {
+            Place::Ready => {
+                let Some(rule) = self.operation().policy.rule.evidence() else { return };
+                let deadline = experience.deadline(device, rule.silence_min.0);
+                self.follow(device.id, Arm::Control, now, Some(deadline), now);
+            }
+            Place::Waiting(_) => {}
+            Place::Excluded(_) | Place::Unknown | Place::Granted => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.cohort.leave(device.id);
+                }
+            }
+        }
+    }
+
+    /// Follows a device from a contact on. Without a deadline of its own it is looked at again
+    /// after the usual one of its stratum, and then by its own.
+    fn follow(
+        &mut self,
+        device: DeviceId,
+        arm: Arm,
+        told: Time,
+        deadline: Option<Duration>,
+        now: Time,
+    ) {
+        let Some(stratum) = self.targets.stratum_of(device) else { return };
+        let Some(rule) = self.conduct.operation().policy.rule.evidence() else { return };
+        let Some(comparison) = &mut self.comparison else { return };
+        let (sum, devices) = comparison.deadlines.entry(stratum).or_default();
+        if let Some(deadline) = deadline {
+            *sum += deadline.as_secs();
+            *devices += 1;
+        }
+        let usual = sum.checked_div(*devices).map_or(rule.silence_min.0, Duration::from_secs);
+        let due = now + deadline.unwrap_or(usual);
+        if comparison.cohort.follow(device, arm, stratum, told, due) {
+            comparison.cohort.contact(device, rule.ages.iter().map(|age| age.0), now);
+        }
+    }
+
+    /// An attempt moved: what that says about the change. Of what happened at or before `after`
+    /// the looks know already.
+    pub(super) fn compare_attempt(
+        &mut self,
+        old: Option<&Assignment>,
+        new: &Assignment,
+        after: Time,
+        now: Time,
+    ) {
+        let Some(stratum) = self.targets.stratum_of(new.device) else { return };
+        let Some(comparison) = &mut self.comparison else { return };
+        let waits = |one: &Assignment| one.state.is_in_flight() && one.told.is_none();
+        let pending = comparison.pending.entry(stratum).or_default();
+        *pending = pending.saturating_sub(u64::from(old.is_some_and(waits)));
+        *pending += u64::from(waits(new));
+        let cohort = &mut comparison.cohort;
+        match new.told {
+            None => cohort.leave(new.device),
+            Some(told) if old.is_none_or(|old| old.told.is_none()) => {
+                if told > after {
+                    cohort.updated(stratum);
+                }
+                cohort.leave(new.device);
+                self.follow(new.device, Arm::Updated, told, None, now);
+            }
+            Some(_) => {}
+        }
+        let settled = old.is_none_or(|old| old.state != new.state) && new.since > after;
+        let Some(comparison) = &mut self.comparison else { return };
+        match &new.state {
+            AttemptState::Succeeded if settled => comparison.cohort.ended(stratum, true),
+            AttemptState::Failed { fault } => {
+                if settled && says_something(fault.kind) {
+                    comparison.cohort.ended(stratum, false);
+                }
+                comparison.cohort.leave(new.device);
+            }
+            _ => {}
+        }
+    }
+
+    /// The strata that evidence stopped.
+    fn stopped_strata(&self) -> BTreeSet<StratumName> {
+        let course = self.conduct.evidence_course();
+        let strata = course.into_iter().flat_map(|course| &course.judged.strata);
+        strata
+            .filter(|stratum| stratum.scope == StratumScope::Stopped)
+            .map(|stratum| stratum.name.clone())
+            .collect()
+    }
+
+    /// Whether a device belongs to one of these strata.
+    pub(super) fn is_stopped(&self, device: &Device, stopped: &BTreeSet<StratumName>) -> bool {
+        if stopped.is_empty() {
+            return false;
+        }
+        let known = self.assignments.get(&device.id);
+        let [hardware, version, site] =
+            stratum_parts(&self.conduct, &self.release, known, device).map(str::to_owned);
+        stopped.contains(&StratumName { hardware, version, site })
+    }
+
+    /// Most devices of a stratum that may be granted in all.
+    pub(super) fn granted_max(&self, stratum: &StratumName) -> u64 {
+        self.conduct.granted_max(stratum).unwrap_or(u64::MAX)
+    }
+}
+
+/// The parts of the name of a device's stratum that an operation tells apart.
+pub(super) fn stratum_parts<'a>(
+    conduct: &Conduct,
+    release: &Release,
+    known: Option<&'a Assignment>,
+    device: &'a Device,
+) -> [&'a str; 3] {
+    // The stratum of a device stays that of its version before the operation.
+    let version = match known {
+        Some(assignment) => assignment.version_before.as_ref(),
+        None => version_of(release, device),
+    };
+    let hardware = device.hardware.as_deref().unwrap_or("");
+    let version = version.map_or("", Version::as_str);
+    let Some(rule) = conduct.operation().policy.rule.evidence() else {
+        return [hardware, version, ""];
+    };
+    let told_apart = |by, part| if rule.strata.contains(&by) { part } else { "" };
+    [
+        told_apart(StratumBy::Hardware, hardware),
+        told_apart(StratumBy::Version, version),
+        told_apart(StratumBy::Site, device.site.as_deref().unwrap_or("")),
+    ]
+}
+
+/// Whether a failure says something about the change: a device that was out of reach says
+/// nothing, and its silence is judged against the control.
+const fn says_something(kind: FaultKind) -> bool {
+    !matches!(kind, FaultKind::NoAnswer | FaultKind::ConnectionLost | FaultKind::Away)
+}
+
+/// Kinds of hardware whose habits are learned.
+const KINDS_MAX: usize = 256;

@@ -1,0 +1,332 @@
+//! Operations under evidence, device by device through the loops.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{
+    AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate, Latency, Look,
+    OperationId, OperationState, Policy, Presence, Progress, Rate, Reason, Record, Rule, Span,
+    StratumScope, Time, Undo, Verdict, Version,
+};
+
+use super::world::Durable;
+use super::{config, device, firmware, policy};
+use crate::{Dispatch, Loops, Output};
+
+/// A fleet that calls every ten seconds, and what becomes of it.
+struct Field {
+    loops: Loops,
+    fleet: Fleet,
+    now: Time,
+    /// Devices that went dead, and when.
+    dead: BTreeMap<DeviceId, Time>,
+    /// When an order of that device is carried out.
+    busy: BTreeMap<DeviceId, (Time, Dispatch)>,
+    fate: fn(&model::Device) -> Fate,
+    looks: Vec<Look>,
+    decisions: Vec<Decision>,
+    records: Vec<Record>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Well,
+    Fails,
+    /// Dies some seconds after the update.
+    Dies(u64),
+}
+
+impl Field {
+    fn new(devices: u64, fate: fn(&model::Device) -> Fate) -> Self {
+        let mut fleet = Fleet::new();
+        for number in 1..=devices {
+            let mut one = device(number, "1.0.0");
+            one.hardware = Some(if number % 5 == 0 { "B" } else { "A" }.into());
+            one.lifetime = Duration::from_secs(20);
+            one.last_seen = Time::from_secs(1_000);
+            fleet.insert(one);
+        }
+        Self {
+            loops: Loops::new(config()),
+            fleet,
+            now: Time::from_secs(1_000),
+            dead: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            fate,
+            looks: Vec::new(),
+            decisions: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    fn publish(&mut self, rule: Evidence) -> OperationId {
+        let policy = Policy { rule: Rule::Evidence(rule), ..policy() };
+        let release = firmware("sensor", "2.0.0", "");
+        let published = self.loops.publish(release, "test", Some(policy), &self.fleet, 7, self.now);
+        published.unwrap().1.unwrap()
+    }
+
+    fn turn(&mut self) {
+        self.loops.activate(&self.fleet, self.now);
+        while let Some(output) = self.loops.poll_output() {
+            match output {
+                Output::Dispatch(order) => {
+                    self.busy.insert(order.device, (self.now + Duration::from_secs(4), order));
+                }
+                Output::Record(record) => {
+                    match &record {
+                        Record::Look(look) => self.looks.push((**look).clone()),
+                        Record::Decision(decision) => self.decisions.push((**decision).clone()),
+                        _ => {}
+                    }
+                    self.records.push(record);
+                }
+                Output::Probe { operation, device, attempt } => {
+                    let dead = self.dead.contains_key(&device);
+                    let version = self.fleet.device(device).unwrap().version.clone();
+                    let answer = if dead {
+                        Progress::ProbeFailed
+                    } else {
+                        Progress::Reported { version, claims_success: None }
+                    };
+                    self.loops.report(operation, device, attempt, answer, &self.fleet, self.now);
+                }
+                Output::Recall { .. } | Output::Event(_) => {}
+            }
+        }
+    }
+
+    /// One second passes.
+    fn tick(&mut self) {
+        self.now = self.now + Duration::from_secs(1);
+        let second = self.now.as_micros() / 1_000_000;
+        let done: Vec<Dispatch> = self
+            .busy
+            .iter()
+            .filter(|(_, (at, _))| *at <= self.now)
+            .map(|(_, (_, order))| order.clone())
+            .collect();
+        for order in done {
+            self.busy.remove(&order.device);
+            self.carry_out(&order);
+        }
+        for number in 1..=self.fleet.len() as u64 {
+            let id = DeviceId(number);
+            let silent = self.dead.get(&id).is_some_and(|at| *at <= self.now);
+            let known = self.fleet.device_mut(id).unwrap();
+            if silent {
+                let expired = self.now.since(known.last_seen) > known.lifetime;
+                if expired && known.presence == Presence::Online {
+                    known.presence = Presence::Offline;
+                    self.loops.device_changed(id, &self.fleet, self.now);
+                }
+            } else if (second + number).is_multiple_of(10) {
+                known.last_seen = self.now;
+                let gap = Some(Duration::from_secs(10));
+                self.loops.contact(id, gap, &self.fleet, self.now);
+            }
+        }
+        self.turn();
+    }
+
+    fn carry_out(&mut self, order: &Dispatch) {
+        let Dispatch { operation, device, attempt, .. } = *order;
+        let fate = (self.fate)(self.fleet.device(device).unwrap());
+        let mut report = |progress| {
+            self.loops.report(operation, device, attempt, progress, &self.fleet, self.now);
+        };
+        report(Progress::Sent);
+        report(Progress::Claimed);
+        if fate == Fate::Fails {
+            let fault = Fault { kind: FaultKind::UpdateFailed, detail: String::new() };
+            return report(Progress::Failed(fault));
+        }
+        report(Progress::Returned);
+        let version = Version::new("2.0.0");
+        let known = self.fleet.device_mut(device).unwrap();
+        known.version = Some(version.clone());
+        known.last_seen = self.now;
+        self.loops.contact(device, None, &self.fleet, self.now);
+        let proof = Progress::Reported { version: Some(version), claims_success: Some(true) };
+        self.loops.report(operation, device, attempt, proof, &self.fleet, self.now);
+        if let Fate::Dies(after_s) = fate {
+            self.dead.insert(device, self.now + Duration::from_secs(after_s));
+        }
+    }
+
+    fn run(&mut self, operation: OperationId, seconds: u64) -> OperationState {
+        for _ in 0..seconds {
+            self.tick();
+            let state = self.state(operation);
+            if state.is_final() {
+                break;
+            }
+        }
+        self.state(operation)
+    }
+
+    fn state(&self, operation: OperationId) -> OperationState {
+        self.loops.operation(operation).unwrap().state
+    }
+
+    fn updated(&self, hardware: &str) -> usize {
+        let new = Version::new("2.0.0");
+        let of = |one: &&model::Device| {
+            one.hardware.as_deref() == Some(hardware) && one.version.as_ref() == Some(&new)
+        };
+        self.fleet.iter().filter(of).count()
+    }
+
+    fn codes(&self) -> Vec<&'static str> {
+        let mut codes: Vec<&str> = self.decisions.iter().map(|one| one.reason.code()).collect();
+        codes.dedup();
+        codes
+    }
+}
+
+/// A fleet that talks every ten seconds is judged in minutes.
+fn quick() -> Evidence {
+    let mean = |mean, share| Latency { mean: Span::secs(mean), share: Rate::percent(share) };
+    Evidence {
+        look: Span::secs(5),
+        silence_min: Span::secs(10),
+        watch: Span::secs(120),
+        ages: vec![Span::secs(60), Span::secs(300)],
+        latencies: vec![mean(10, 60), mean(30, 40)],
+        budget: Some(20),
+        undo: Undo::Off,
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn a_good_release_reaches_everyone_and_the_holdback_last() {
+    let mut field = Field::new(500, |_| Fate::Well);
+    let id = field.publish(quick());
+    assert_eq!(field.run(id, 3_000), OperationState::Finished);
+    assert_eq!(field.updated("A") + field.updated("B"), 500);
+    let codes = field.codes();
+    assert_eq!(codes.first(), Some(&"start.targets"), "{codes:?}");
+    assert_eq!(
+        &codes[codes.len() - 3..],
+        ["evidence.watch", "evidence.release", "finish.complete"]
+    );
+    let watching = field.decisions.iter().find(|one| one.reason.code() == "evidence.watch");
+    let judged = watching.unwrap().judged.as_deref().unwrap();
+    let left: u64 = judged.strata.iter().map(|one| one.targets - one.granted).sum();
+    assert_eq!(left, 4 + 1, "one in a hundred of 400 and of 100");
+}
+
+#[test]
+fn a_fault_in_one_revision_stops_that_revision_alone() {
+    let mut field = Field::new(500, |device| {
+        if device.hardware.as_deref() == Some("B") { Fate::Fails } else { Fate::Well }
+    });
+    let id = field.publish(quick());
+    assert_eq!(field.run(id, 3_000), OperationState::Finished, "{:?}", field.codes());
+    assert_eq!(field.updated("A"), 400);
+    let stop = field.decisions.iter().find(|one| one.reason.code() == "evidence.stratum").unwrap();
+    let judged = stop.judged.as_deref().unwrap();
+    let stopped: Vec<_> =
+        judged.strata.iter().filter(|one| one.scope == StratumScope::Stopped).collect();
+    assert_eq!(stopped.len(), 1);
+    assert_eq!(stopped[0].name.hardware, "B");
+    assert!(stopped[0].granted <= 20, "{stopped:?}");
+    let last = field.decisions.last().unwrap();
+    assert!(matches!(last.reason, Reason::Partial { .. }), "{last}");
+}
+
+#[test]
+fn devices_that_die_later_stop_the_operation() {
+    let mut field = Field::new(500, |_| Fate::Dies(15));
+    let id = field.publish(quick());
+    assert_eq!(field.run(id, 3_000), OperationState::Aborted, "{:?}", field.codes());
+    assert_eq!(field.codes().last(), Some(&"abort.evidence"));
+    assert!(field.dead.len() <= 60, "{} of 500 died", field.dead.len());
+}
+
+/// What hits both arms alike is no evidence.
+#[test]
+fn an_outage_of_the_network_stops_nothing() {
+    let mut field = Field::new(500, |_| Fate::Well);
+    let id = field.publish(quick());
+    for _ in 0..40 {
+        field.tick();
+    }
+    assert!(field.updated("A") > 10);
+    // Every seventh device falls silent for good.
+    let now = field.now;
+    field.dead.extend((1..=500).step_by(7).map(|number| (DeviceId(number), now)));
+    let state = field.run(id, 2_000);
+    let stops = ["abort.evidence", "evidence.stratum", "evidence.alarm"];
+    let stopped = field.codes().into_iter().find(|code| stops.contains(code));
+    assert_eq!(stopped, None, "{:?}", field.codes());
+    let lost: usize = field.looks.iter().map(|look| look.left.len()).sum();
+    assert!(lost >= 60, "the silence of both arms was seen: {lost}");
+    assert_ne!(state, OperationState::Aborted);
+}
+
+/// The looks are all that is needed to know what was known.
+#[test]
+fn a_restart_goes_on_from_the_looks() {
+    let mut field = Field::new(200, |_| Fate::Well);
+    let id = field.publish(quick());
+    for _ in 0..60 {
+        field.tick();
+    }
+    let course = field.loops.operation(id).unwrap().course.clone();
+    let before = course.unwrap().evidence.unwrap().judged;
+    assert!(before.look > 5);
+    let mut snapshot = Durable::default();
+    std::mem::take(&mut field.records).into_iter().for_each(|record| snapshot.apply(record));
+    let snapshot = snapshot.snapshot();
+    assert_eq!(snapshot.looks, field.looks);
+    field.loops = Loops::restore(config(), &snapshot, &field.fleet, field.now);
+    field.turn();
+    for _ in 0..20 {
+        field.tick();
+    }
+    let course = field.loops.operation(id).unwrap().course.clone();
+    let after = course.unwrap().evidence.unwrap().judged;
+    assert!(after.look > before.look);
+    let updated = |judged: &model::Judged| judged.strata.iter().map(|one| one.updated).sum::<u64>();
+    assert!(updated(&after) >= updated(&before), "{after:?}");
+    assert_eq!(field.run(id, 3_000), OperationState::Finished);
+    let numbers: Vec<u64> = field.looks.iter().map(|look| look.number).collect();
+    assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
+}
+
+#[test]
+fn gates_wait_for_an_operator() {
+    let mut rule = quick();
+    rule.approval.phases = vec![model::Phase::Cautious];
+    let mut field = Field::new(200, |_| Fate::Well);
+    let id = field.publish(rule);
+    field.run(id, 300);
+    assert_eq!(field.state(id), OperationState::Paused);
+    let last = field.decisions.last().unwrap();
+    assert_eq!(last.verdict, Verdict::Pause);
+    assert_eq!(last.reason, Reason::Approval { gate: Gate::Phase(model::Phase::Cautious) });
+    field.loops.resume(id, "me", "go", field.now).unwrap();
+    assert_eq!(field.run(id, 3_000), OperationState::Finished);
+}
+
+/// One failure of a device is an anecdote: the operation learns the fleet's usual rate.
+#[test]
+fn the_next_operation_tolerates_what_the_last_one_showed() {
+    let mut field =
+        Field::new(500, |device| if device.id.0 % 40 == 0 { Fate::Fails } else { Fate::Well });
+    let id = field.publish(Evidence { tolerated_min: Rate::percent(10), ..quick() });
+    assert_eq!(field.run(id, 3_000), OperationState::Finished, "{:?}", field.codes());
+    let failed = |state: &AttemptState| matches!(state, AttemptState::Failed { .. });
+    let assignments = (1..=500).filter_map(|n| field.loops.assignment(id, DeviceId(n)));
+    assert_eq!(assignments.filter(|one| failed(&one.state)).count(), 12);
+    let policy = Policy { rule: Rule::Evidence(quick()), ..policy() };
+    let release = firmware("sensor", "3.0.0", "");
+    let next = field.loops.publish(release, "test", Some(policy), &field.fleet, 7, field.now);
+    let next = next.unwrap().1.unwrap();
+    field.turn();
+    let plan = field.loops.operation(next).unwrap().evidence.clone().unwrap();
+    let learned = plan.strata.iter().map(|one| one.tolerance.learned.value()).fold(0.0, f64::max);
+    assert!((0.025..0.05).contains(&learned), "{plan:?}");
+}
