@@ -9,10 +9,11 @@ use ureq::http;
 
 use crate::{
     ArtifactReceipt, AssignmentQuery, AssignmentView, DecisionView, DeviceAnswer, DeviceDetail,
-    DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, Health, HistoryEntry, LintReport,
-    LintRequest, ListQuery, OperationDetail, OperationSummary, OrderRequest, Page, Plan,
-    PlanRequest, Problem, PublishRequest, PublishResponse, ReadResponse, ReleaseDetail,
-    ReleaseSummary, StartRequest, Value, Version, WhyReport, WriteRequest, route,
+    DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, Health, HistoryEntry, ImportRequest,
+    ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail, OperationSummary,
+    OrderRequest, Page, Plan, PlanRequest, Problem, PublishRequest, PublishResponse, ReadResponse,
+    ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt, SignalRequest, StartRequest, Value,
+    Version, WhyReport, WriteRequest, route,
 };
 
 mod error;
@@ -371,6 +372,30 @@ impl Client {
         query: &AssignmentQuery,
     ) -> Result<Page<AssignmentView>, ClientError> {
         self.fetch(&route::fill(route::OPERATION_DEVICES, &[operation]), query)
+    }
+
+    /// Makes an operation's stored decisions once more, and says which come out differently.
+    ///
+    /// # Errors
+    /// [`ClientError`] as for every call; a difference is an answer, no error.
+    pub fn replay(&self, operation: &str) -> Result<ReplayReport, ClientError> {
+        self.fetch(&route::fill(route::OPERATION_REPLAY, &[operation]), &())
+    }
+
+    /// Takes over the settings of another system as a policy.
+    ///
+    /// # Errors
+    /// [`ClientError`]; a setting that has no counterpart is named.
+    pub fn import(&self, request: &ImportRequest) -> Result<ImportedPolicy, ClientError> {
+        self.send(route::POLICY_IMPORT, request)
+    }
+
+    /// Hands over a signal of the business about a device.
+    ///
+    /// # Errors
+    /// [`ClientError`] as for every call.
+    pub fn signal(&self, signal: &SignalRequest) -> Result<SignalReceipt, ClientError> {
+        self.send(route::SIGNALS, signal)
     }
 
     /// The server's OpenAPI document.

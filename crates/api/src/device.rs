@@ -614,3 +614,34 @@ pub struct OrderRequest {
     /// Who orders it; `api` when absent.
     pub by: Option<String>,
 }
+
+/// A signal of the business about one device, such as a call to the hotline.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalRequest {
+    /// The device: its endpoint name, `dev-7` or its number.
+    pub device: String,
+    /// What kind of signal, in a word of at most 64 bytes.
+    #[schema(example = "hotline")]
+    pub kind: String,
+    /// More about it, at most 1000 bytes; it is shown and not looked into.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Who gives it; `api` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// A signal that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SignalReceipt {
+    /// The device it is about.
+    pub device: DeviceRef,
+    /// What kind.
+    pub kind: String,
+    /// When it was taken in.
+    pub at: Timestamp,
+    /// Open operations under the rule `evidence` that take it as evidence at their next look: those
+    /// the device is compared in, updated or not, and has had no event in before.
+    pub operations: u64,
+}

@@ -17,9 +17,10 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 use crate::{
     ArtifactReceipt, AssignmentQuery, AssignmentView, DecisionView, DeviceAnswer, DeviceDetail,
     DeviceQuery, DeviceSummary, Event, ExecuteRequest, FleetSummary, Health, HistoryEntry,
-    LintReport, LintRequest, ListQuery, OperationDetail, OperationSummary, OrderRequest, Page,
-    PathQuery, Plan, PlanRequest, Problem, PublishRequest, PublishResponse, ReadResponse,
-    ReleaseDetail, ReleaseSummary, StartRequest, Version, WhyQuery, WhyReport, WriteRequest, route,
+    ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail,
+    OperationSummary, OrderRequest, Page, PathQuery, Plan, PlanRequest, Problem, PublishRequest,
+    PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt,
+    SignalRequest, StartRequest, Version, WhyQuery, WhyReport, WriteRequest, route,
 };
 
 /// Describes every route of the HTTP interface (OpenAPI 3.1 or later).
@@ -248,6 +249,11 @@ impl Document {
             "unhold",
             "Lets a held or quarantined device be updated again.",
         ));
+        self.exchange::<SignalRequest, SignalReceipt>(Route::post(
+            route::SIGNALS,
+            "signal",
+            "Takes in a signal of the business about a device, such as a call to the hotline.",
+        ));
         self.answer_page::<HistoryEntry>(
             Route::get(route::DEVICE_HISTORY, "history", "What happened to it, newest first.")
                 .query::<ListQuery>(),
@@ -337,6 +343,16 @@ impl Document {
             Route::get(route::OPERATION_DECISIONS, "decisions", "Its decisions, newest first.")
                 .query::<ListQuery>(),
         );
+        self.answer::<ReplayReport>(Route::get(
+            route::OPERATION_REPLAY,
+            "replay",
+            "Makes its stored decisions once more, from what they were made from.",
+        ));
+        self.exchange::<ImportRequest, ImportedPolicy>(Route::post(
+            route::POLICY_IMPORT,
+            "import",
+            "Takes over the settings of another system as a policy; nothing is stored.",
+        ));
         self.answer_page::<AssignmentView>(
             Route::get(
                 route::OPERATION_DEVICES,
@@ -374,7 +390,7 @@ mod tests {
             }
         }
         assert!(references > 50, "{references}");
-        assert_eq!(json["paths"].as_object().unwrap().len(), 24);
+        assert_eq!(json["paths"].as_object().unwrap().len(), 27);
         assert!(json["openapi"].as_str().unwrap().starts_with("3."));
         let read = &json["paths"][route::DEVICE_VALUES]["get"];
         let names: Vec<&str> = read["parameters"]

@@ -70,6 +70,17 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// A signal of the business about a device came in.
+    DeviceSignal {
+        /// Which.
+        device: DeviceRef,
+        /// What kind of signal, e.g. `hotline`.
+        signal: String,
+        /// More about it; may be empty.
+        text: String,
+        /// Who gave it.
+        by: String,
+    },
     /// A release was published.
     ReleasePublished {
         /// Which.
@@ -187,6 +198,7 @@ impl EventKind {
             Self::DevicePresence { .. } => "device_presence",
             Self::DeviceVersion { .. } => "device_version",
             Self::DeviceHold { .. } => "device_hold",
+            Self::DeviceSignal { .. } => "device_signal",
             Self::ReleasePublished { .. } => "release_published",
             Self::OperationOpened { .. } => "operation_opened",
             Self::ElementGranted { .. } => "element_granted",

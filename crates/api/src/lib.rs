@@ -13,10 +13,13 @@ pub mod client;
 mod device;
 mod document;
 mod event;
+mod evidence;
 mod operation;
+mod policy;
 mod problem;
 mod reason;
 mod release;
+mod replay;
 pub mod route;
 mod service;
 mod text;
@@ -25,16 +28,18 @@ pub use device::{
     CheckOutcome, CheckView, Compliance, ComplianceCounts, ConfigurationView, DeviceAnswer,
     DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, HistoryEntry,
     HistoryKind, HoldKind, HoldView, ListQuery, ObjectView, OrderRequest, PathQuery, Presence,
-    PresenceCounts, ReadResponse, RegistrationView, ValueView, VersionCount, WhyQuery, WhyReport,
-    WhyVerdict, WriteRequest,
+    PresenceCounts, ReadResponse, RegistrationView, SignalReceipt, SignalRequest, ValueView,
+    VersionCount, WhyQuery, WhyReport, WhyVerdict, WriteRequest,
 };
 pub use document::document;
 pub use event::{Event, EventKind};
+pub use evidence::{EvidenceView, GateView, StratumScope, StratumView, e_value};
 pub use operation::{
     AssignmentQuery, AssignmentView, AttemptState, ChartView, CountsView, DecisionView,
     ElementPoint, FaultView, InputsView, OperationDetail, OperationState, OperationSummary,
     PathCount, Phase, PhaseBand, Plan, PlanRequest, RatesView, StartRequest, StateCount,
 };
+pub use policy::{ImportFrom, ImportRequest, ImportedPolicy};
 pub use problem::{Problem, ProblemCode};
 pub use reason::{ReasonCount, explain};
 pub use release::{
@@ -42,6 +47,7 @@ pub use release::{
     PublishRequest, PublishResponse, ReleaseDetail, ReleaseKind, ReleaseSummary, TargetView,
     UpgradeView, WriteView,
 };
+pub use replay::{DifferenceView, DifferingDecision, ReplayReport};
 pub use service::{Health, HealthCheck, Version};
 pub use text::{
     Count, DeviceRef, LIMIT_DEFAULT, LIMIT_MAX, OperationRef, Page, ReleaseRef, Share, Timestamp,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{DeviceRef, OperationRef, ReasonCount, ReleaseRef, Share, Timestamp};
+use crate::{DeviceRef, EvidenceView, OperationRef, ReasonCount, ReleaseRef, Share, Timestamp};
 
 /// An operation in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -233,6 +233,9 @@ pub struct OperationDetail {
     pub states: Vec<StateCount>,
     /// The chart of element sizes over progress; the points are the elements in their order.
     pub chart: ChartView,
+    /// What the evidence says, under the rule `evidence` and from its first look on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceView>,
     /// The newest decisions, newest first; at most 100, the rest by
     /// `GET /api/v1/operations/{operation}/decisions`.
     pub decisions: Vec<DecisionView>,
@@ -326,7 +329,8 @@ pub struct DecisionView {
     pub seq: u64,
     /// When.
     pub at: Timestamp,
-    /// What was decided: `start`, `continue`, `hold`, `abort`, `finish`, `pause` or `resume`.
+    /// What was decided: `start`, `continue`, `allow`, `hold`, `abort`, `finish`, `pause` or
+    /// `resume`.
     pub verdict: String,
     /// The stable reason code, e.g. `abort.errors`.
     #[schema(example = "speed.improved")]
@@ -343,6 +347,9 @@ pub struct DecisionView {
     pub speed_after: Option<u32>,
     /// What it was made from; none for an operator's order.
     pub inputs: Option<InputsView>,
+    /// The judgement behind it, under the rule `evidence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceView>,
     /// Version of the deciding code.
     pub code_version: String,
 }
@@ -371,6 +378,7 @@ impl From<&model::Decision> for DecisionView {
                 .filter(|speed| *speed > 0),
             speed_after,
             inputs: decision.inputs.as_ref().map(Into::into),
+            evidence: EvidenceView::of_decision(decision),
             code_version: decision.code_version.clone(),
         }
     }

@@ -49,6 +49,12 @@ pub const OPERATION_ABORT: &str = "/api/v1/operations/{operation}/abort";
 pub const OPERATION_DECISIONS: &str = "/api/v1/operations/{operation}/decisions";
 /// The devices of an operation.
 pub const OPERATION_DEVICES: &str = "/api/v1/operations/{operation}/devices";
+/// The decisions of an operation, made once more.
+pub const OPERATION_REPLAY: &str = "/api/v1/operations/{operation}/replay";
+/// Take over the settings of another system as a policy.
+pub const POLICY_IMPORT: &str = "/api/v1/policies/import";
+/// A signal of the business about a device.
+pub const SIGNALS: &str = "/api/v1/signals";
 /// Server-sent events.
 pub const EVENTS: &str = "/api/v1/events";
 

@@ -1,7 +1,10 @@
 //! Orders of operators: releases, operations, devices.
 
 use fleet::Ask;
-use model::{DeviceId, Hold, Manifest, OperationId, Policy, Presence, Record, ReleaseId, Time};
+use model::{
+    DeviceId, HealthEventKind, Hold, Manifest, OperationId, Policy, Presence, Record, ReleaseId,
+    Time,
+};
 use operations::{OpenError, OpenRequest, OrderError, PublishError};
 
 use crate::Engine;
@@ -193,6 +196,21 @@ impl Engine {
         self.flush_device(device);
         self.device_changed(device, now);
         self.turn(now);
+    }
+
+    /// The business gives a signal about a device, such as a call to the hotline. Returns how many
+    /// open operations take it as evidence. It becomes durable with their next look, and a crash
+    /// before loses it.
+    ///
+    /// # Errors
+    /// [`HoldError::UnknownDevice`].
+    pub fn signal(&mut self, device: DeviceId, now: Time) -> Result<usize, HoldError> {
+        if self.fleet.device(device).is_none() {
+            return Err(HoldError::UnknownDevice(device));
+        }
+        let counted = self.loops.signal(device, HealthEventKind::Signal);
+        self.after_order(now);
+        Ok(counted)
     }
 
     fn after_order(&mut self, now: Time) {

@@ -116,6 +116,20 @@ impl Journal {
         self.wake();
     }
 
+    /// Tells of a signal of the business about a device.
+    pub(crate) fn signal(
+        &self,
+        device: DeviceRef,
+        signal: &str,
+        text: String,
+        by: String,
+        now: Time,
+    ) {
+        self.lock()
+            .push(EventKind::DeviceSignal { device, signal: signal.to_owned(), text, by }, now);
+        self.wake();
+    }
+
     /// Whether progress was held back that [`Journal::settle`] would tell.
     pub(crate) fn is_owing(&self) -> bool {
         self.lock().progress.values().any(|paced| paced.owed)

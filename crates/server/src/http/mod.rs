@@ -12,9 +12,12 @@ mod image;
 mod operations;
 mod orders;
 mod pages;
+mod policies;
 mod releases;
+mod replay;
 mod scan;
 mod service;
+mod signals;
 mod values;
 mod view;
 
@@ -183,6 +186,9 @@ fn interface() -> Router<Arc<Site>> {
         .route(route::OPERATION_ABORT, post(operations::abort))
         .route(route::OPERATION_DECISIONS, get(operations::decisions))
         .route(route::OPERATION_DEVICES, get(operations::devices))
+        .route(route::OPERATION_REPLAY, get(replay::replay))
+        .route(route::POLICY_IMPORT, post(policies::import))
+        .route(route::SIGNALS, post(signals::signal))
         .route(route::EVENTS, get(events::events))
 }
 

@@ -342,7 +342,7 @@ fn is_behind(stored: Option<&Decision>, operation: &Operation) -> bool {
     stored.map_or(0, |decision| decision.seq) < operation.last_decision
 }
 
-fn unknown_operation(name: &str) -> Refusal {
+pub(super) fn unknown_operation(name: &str) -> Refusal {
     let hint = "List the operations to see which there are; name one as `op-1`.";
     Refusal::not_found("operation", name, hint)
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use ::operations::{Loops, Planned};
 use api::{
     AssignmentView, AttemptState, ChartView, CheckView, Compliance, ConfigurationView,
-    DecisionView, DeviceDetail, DeviceRef, DeviceSummary, HistoryEntry, HistoryKind, ObjectView,
-    OperationDetail, OperationSummary, PathCount, Plan, ReasonCount, ReleaseDetail, ReleaseRef,
-    ReleaseSummary, StateCount, WhyReport, WhyVerdict, explain,
+    DecisionView, DeviceDetail, DeviceRef, DeviceSummary, EvidenceView, HistoryEntry, HistoryKind,
+    ObjectView, OperationDetail, OperationSummary, PathCount, Plan, ReasonCount, ReleaseDetail,
+    ReleaseRef, ReleaseSummary, StateCount, WhyReport, WhyVerdict, explain,
 };
 use engine::Engine;
 use model::{
@@ -274,6 +274,7 @@ impl<'a> View<'a> {
             exclusions: self.exclusions(operation),
             states: self.states(operation.id),
             chart: ChartView::new(points, &policy.phases, targets),
+            evidence: EvidenceView::of_operation(operation),
             decisions: decisions.iter().map(DecisionView::from).collect(),
             policy: serde_json::to_value(policy).unwrap_or_default(),
             summary,

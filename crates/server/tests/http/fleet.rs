@@ -2,7 +2,7 @@
 
 use api::{
     AssignmentQuery, Compliance, DeviceQuery, EventKind, ListQuery, OperationState, OrderRequest,
-    Presence, ProblemCode, Value, WhyVerdict,
+    Presence, ProblemCode, PublishRequest, SignalRequest, Value, WhyVerdict,
 };
 
 use crate::device::Device;
@@ -162,10 +162,73 @@ async fn a_configuration_reaches_the_devices_that_are_not_held() {
     let value = place.call(|client| client.read("b", "/1/0/1")).await;
     assert_eq!(value.values[0].value, Some(Value::Integer(240)));
 
+    let replay = place.call(|client| client.replay("op-1")).await;
+    assert!(replay.all_equal && replay.equal >= 2, "{replay:?}");
+
     let kinds = listening.await.expect("no panic");
     let told = |name: &str| kinds.iter().filter(|kind| kind.as_str() == name).count();
     assert_eq!((told("operation_opened"), told("device_settled")), (1, 2), "{kinds:?}");
     assert!(told("progress") >= 1 && told("decided") >= 2, "{kinds:?}");
+    drop(devices);
+    place.stop().await;
+}
+
+/// Evidence is shown where it stands and with each decision, takes in signals, and replays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operation_under_evidence_shows_what_it_goes_by() {
+    let folder = Folder::new();
+    let (place, devices) = with_devices(&folder).await;
+    let rule = model::Evidence {
+        look: model::Span::secs(1),
+        watch: model::Span::secs(1),
+        ..model::Evidence::default()
+    };
+    let policy = model::Policy { rule: model::Rule::Evidence(rule), ..Default::default() };
+    let order = || OrderRequest { reason: "on the bench".to_owned(), by: None };
+    place.call(move |client| client.hold("b", &order())).await;
+    let manifest = configuration("1", 240);
+    let publish = PublishRequest { policy: Some(policy), ..request(manifest, true) };
+    place.call(move |client| client.publish(&publish)).await;
+    until("one device is done, and was looked at", async || {
+        let operation = place.call(|client| client.operation("op-1")).await;
+        let updated: Option<u64> = operation
+            .evidence
+            .as_ref()
+            .map(|evidence| evidence.strata.iter().map(|stratum| stratum.updated).sum());
+        operation.summary.counts.succeeded == 1 && updated == Some(1)
+    })
+    .await;
+    let signal = |device: &str| SignalRequest {
+        device: device.to_owned(),
+        kind: "hotline".to_owned(),
+        text: "the display stays dark".to_owned(),
+        by: None,
+    };
+    let receipt = place.call(move |client| client.signal(&signal("urn:dev:a"))).await;
+    assert_eq!((receipt.device.endpoint.as_str(), receipt.operations), ("urn:dev:a", 1));
+    let again = place.call(move |client| client.signal(&signal("urn:dev:a"))).await;
+    assert_eq!(again.operations, 0, "a device is counted once");
+    let problem = place.refused(move |client| client.signal(&signal("nobody"))).await;
+    assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::NotFound, Some("device")));
+    let words = SignalRequest { kind: "two words".to_owned(), ..signal("b") };
+    let problem = place.refused(move |client| client.signal(&words)).await;
+    assert_eq!(problem.field.as_deref(), Some("kind"));
+    until("the signal is evidence", async || {
+        let operation = place.call(|client| client.operation("op-1")).await;
+        operation.evidence.is_some_and(|evidence| {
+            evidence.strata.iter().map(|stratum| stratum.events).sum::<u64>() == 1
+        })
+    })
+    .await;
+
+    let operation = place.call(|client| client.operation("op-1")).await;
+    let evidence = operation.evidence.expect("it was looked at");
+    assert_eq!((evidence.budget, evidence.strata_total), (5, 1), "{evidence:?}");
+    assert!((evidence.limit_log10 - 200_f64.log10()).abs() < 1e-5, "{evidence:?}");
+    let decision = operation.decisions.iter().find(|one| one.evidence.is_some());
+    assert!(decision.is_some_and(|one| one.inputs.is_some()), "{:?}", operation.decisions);
+    let replay = place.call(|client| client.replay("op-1")).await;
+    assert!(replay.all_equal && replay.equal >= 2 && replay.looks >= 1, "{replay:?}");
     drop(devices);
     place.stop().await;
 }

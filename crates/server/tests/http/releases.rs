@@ -1,8 +1,8 @@
 //! Publishing, planning, starting, ordering.
 
 use api::{
-    LintRequest, ListQuery, ManifestFormat, OperationState, OrderRequest, PlanRequest, ProblemCode,
-    StartRequest,
+    ImportFrom, ImportRequest, LintRequest, ListQuery, ManifestFormat, OperationState,
+    OrderRequest, PlanRequest, ProblemCode, StartRequest,
 };
 
 use crate::place::{Folder, Place, configuration, digest, firmware, image, request};
@@ -146,6 +146,33 @@ async fn an_operation_is_planned_started_and_ordered_about() {
     let page = ListQuery { limit: Some(2), after: first.next };
     let second = place.call(move |client| client.decisions("op-1", &page)).await;
     assert_eq!((first.items.len(), second.items.len(), second.next), (2, 1, None));
+    place.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_other_systems_become_policies() {
+    let folder = Folder::new();
+    let place = Place::start(folder.settings()).await;
+    let import = |settings: &str| ImportRequest {
+        from: ImportFrom::Aws,
+        settings: serde_json::from_str(settings).unwrap(),
+    };
+    let job = import(r#"{"jobExecutionsRolloutConfig": {"maximumPerMinute": 50}}"#);
+    let policy = place.call(move |client| client.import(&job)).await.policy;
+    let rate = |policy: &model::Policy| match &policy.rule {
+        model::Rule::AwsJobs(rule) => rule.per_minute_max,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rate(&policy), 50);
+    place.publish("1.1.0", false).await;
+    let release = Some("rel-1".to_owned());
+    let plan = PlanRequest { release, policy: Some(policy), ..Default::default() };
+    place.call(move |client| client.plan(&plan)).await;
+    let job = import(r#"{"jobExecutionsRolloutConfig": {"maximumPerMinute": "many"}}"#);
+    let problem = place.refused(move |client| client.import(&job)).await;
+    assert_eq!(problem.code, ProblemCode::PolicyInvalid, "{problem}");
+    let field = "settings.jobExecutionsRolloutConfig.maximumPerMinute";
+    assert_eq!(problem.field.as_deref(), Some(field));
     place.stop().await;
 }
 
