@@ -207,6 +207,17 @@ pub(crate) enum Device {
         #[command(flatten)]
         order: Order,
     },
+    /// Hand over a signal of the business about a device, such as a call to the hotline
+    Signal {
+        #[command(flatten)]
+        device: DeviceName,
+        /// What kind of signal, in one word
+        #[arg(long, value_name = "WORD")]
+        kind: String,
+        /// More about it
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        text: String,
+    },
 }
 
 /// Names a device.
@@ -305,6 +316,15 @@ pub(crate) struct PolicyFile {
     /// Policy in TOML; missing fields take the built-in defaults
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+
+    /// Read the policy from the settings of another system, in its own JSON
+    #[arg(
+        long,
+        value_name = "SYSTEM",
+        requires = "policy",
+        value_parser = words::<api::ImportFrom>(&IMPORT)
+    )]
+    pub(crate) import: Option<api::ImportFrom>,
 }
 
 /// Whether to stay until an operation ends.
@@ -361,6 +381,11 @@ pub(crate) enum Operation {
         operation: OperationName,
         #[command(flatten)]
         limit: Limit,
+    },
+    /// Make an operation's stored decisions once more; exit code 8 when one comes out differently
+    Replay {
+        #[command(flatten)]
+        operation: OperationName,
     },
     /// List the devices of an operation
     Devices(OperationDevices),
@@ -538,6 +563,7 @@ pub(crate) struct Completion {
 /// takes its place there: a CoAP server is meant, not an HTTP one.
 const FLEET_SERVER: &str = "server";
 
+const IMPORT: [&str; 5] = ["aws", "hawkbit", "mender", "edgehog", "flagger"];
 const PRESENCE: [&str; 3] = ["online", "asleep", "offline"];
 const COMPLIANCE: [&str; 7] =
     ["updating", "held", "quarantined", "unknown", "untargeted", "current", "outdated"];
@@ -561,7 +587,7 @@ Start with `bellwether dev`: a server, 150 simulated devices and a sample releas
 install.
 
 Exit codes: 0 done or finished, 1 failed, 2 wrong usage, 3 operation aborted, 4 timed out, or
-paused while waiting, 5 nothing to update, 6 conflict, 7 not authorised";
+paused while waiting, 5 nothing to update, 6 conflict, 7 not authorised, 8 a replay differs";
 
 fn scenario() -> impl TypedValueParser<Value = Scenario> {
     PossibleValuesParser::new(Scenario::ALL.map(Scenario::as_str))
@@ -602,6 +628,10 @@ mod tests {
             parse(&["operation", "devices", "op-1", "--state", word]).unwrap();
         }
         assert_eq!(ATTEMPT, api::AttemptState::ALL.map(api::AttemptState::as_str));
+        for word in IMPORT {
+            parse(&["operation", "plan", "r", "--policy", "f", "--import", word]).unwrap();
+        }
+        assert_eq!(IMPORT, api::ImportFrom::ALL.map(api::ImportFrom::as_str));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Conflict = 6,
     /// Not allowed.
     NotAuthorised = 7,
+    /// A decision comes out differently when it is made once more.
+    Different = 8,
 }
 
 impl From<Exit> for ExitCode {

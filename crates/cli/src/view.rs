@@ -1,9 +1,9 @@
 //! What people see: operations, devices, reasons and events as lines of text.
 
 use api::{
-    AttemptState, CheckOutcome, CountsView, DeviceDetail, Event, EventKind, FleetSummary,
-    OperationDetail, OperationState, OperationSummary, RatesView, ReasonCount, ReleaseRef,
-    ValueView, WhyReport, WhyVerdict,
+    AttemptState, CheckOutcome, CountsView, DeviceDetail, Event, EventKind, EvidenceView,
+    FleetSummary, OperationDetail, OperationState, OperationSummary, RatesView, ReasonCount,
+    ReleaseRef, ReplayReport, StratumScope, StratumView, ValueView, WhyReport, WhyVerdict, e_value,
 };
 
 use crate::paint::Paint;
@@ -48,6 +48,11 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
         let limits = (&operation.tolerated_errors.text, &operation.tolerated_warnings.text);
         add("measured", measured(rates, limits));
     }
+    if let Some(evidence) = &operation.evidence {
+        for (name, text) in self::evidence(evidence, paint) {
+            add(name, text);
+        }
+    }
     let reasons = |waiting: bool| {
         let of_kind = operation.exclusions.iter().filter(|reason| reason.waiting == waiting);
         let each = of_kind.map(|ReasonCount { code, devices, .. }| format!("{code} {devices}"));
@@ -58,6 +63,111 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
         if !text.is_empty() {
             add(name, text);
         }
+    }
+    lines
+}
+
+/// What the evidence says: the whole in one line, each stratum in one, with its name first.
+fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)> {
+    let limit = evidence.limit_log10;
+    let mut whole = format!("E {} of {}", e_value(evidence.e_log10), e_value(limit));
+    if evidence.alarm {
+        whole.push_str(&format!(", {}", paint.bad("alarm")));
+    } else if evidence.warning {
+        whole.push_str(&format!(", {}", paint.warn("warning")));
+    }
+    let EvidenceView { budget, at_risk, excess, parallel_max, .. } = evidence;
+    whole.push_str(&format!(
+        " · budget {budget}: {at_risk:.1} at risk, {excess:.1} harmed beyond the usual · at most {parallel_max:.0} at a time"
+    ));
+    let mut lines = vec![("evidence", whole)];
+    for stratum in most_evidence(evidence) {
+        let meaning = stratum.scope.meaning();
+        let meaning = match stratum.scope {
+            StratumScope::Free => meaning.to_owned(),
+            StratumScope::Held | StratumScope::Suspect => paint.warn(meaning),
+            StratumScope::Stopped => paint.bad(meaning),
+        };
+        lines.push((
+            "  stratum",
+            format!(
+                "{}  E {} of {} · faults ≤ {} · {} of {} updated, up to {} now · {meaning}",
+                stratum.name,
+                e_value(stratum.closed_log10),
+                e_value(limit),
+                stratum.rate_upper.text,
+                stratum.updated,
+                stratum.targets,
+                stratum.granted_max,
+            ),
+        ));
+    }
+    if evidence.strata_total > STRATA_SHOWN as u64 {
+        let more = evidence.strata_total - STRATA_SHOWN as u64;
+        lines.push(("", format!("and {more} more with less evidence; see --output json")));
+    }
+    match (&evidence.awaits, evidence.released, &evidence.watch_until) {
+        (Some(gate), ..) => lines.push(("waits for you", paint.warn(&gate.sentence))),
+        (None, true, Some(_)) => lines.push(("holdback", "follows".to_owned())),
+        (None, false, Some(until)) => {
+            let (day, time) = (until.day(), until.time_of_day());
+            lines.push(("holdback", format!("stays as a control until {day} {time}")));
+        }
+        _ => {}
+    }
+    lines
+}
+
+/// The strata with most evidence against them, in their own order.
+fn most_evidence(evidence: &EvidenceView) -> Vec<&StratumView> {
+    let mut strata: Vec<(usize, &StratumView)> = evidence.strata.iter().enumerate().collect();
+    strata.sort_by(|(_, a), (_, b)| {
+        b.scope.cmp(&a.scope).then(b.closed_log10.total_cmp(&a.closed_log10))
+    });
+    strata.truncate(STRATA_SHOWN);
+    strata.sort_by_key(|(at, _)| *at);
+    strata.into_iter().map(|(_, stratum)| stratum).collect()
+}
+
+const STRATA_SHOWN: usize = 12;
+
+/// What a replay came to.
+pub(crate) fn replay(report: &ReplayReport, paint: Paint) -> Vec<String> {
+    let ReplayReport { equal, different, orders, looks, .. } = report;
+    let verdict = if report.all_equal {
+        paint.good("every decision comes out the same")
+    } else {
+        paint.bad(format!("{different} decision(s) come out differently"))
+    };
+    let mut lines = vec![format!("{}: {verdict}", paint.strong(&report.operation.name))];
+    lines.push(labelled(
+        "decisions",
+        &format!("{equal} the same, {different} different, {orders} order(s) of operators"),
+        paint,
+    ));
+    if *looks > 0 {
+        lines.push(labelled("looks", &format!("{looks} folded"), paint));
+    }
+    for decision in &report.differing {
+        let by = if decision.same_version {
+            "made by this version: please report it as a fault".to_owned()
+        } else {
+            format!(
+                "made by version {}, which may have decided otherwise on purpose",
+                decision.code_version
+            )
+        };
+        lines.push(String::new());
+        let at = decision.at.time_of_day();
+        lines.push(format!("{} {at}  {by}", paint.strong(format!("#{}", decision.seq))));
+        for difference in &decision.differences {
+            lines.push(format!(" {}", paint.name(&difference.part)));
+            lines.push(format!("   stored {}", difference.stored));
+            lines.push(format!("   again  {}", difference.again));
+        }
+    }
+    if report.differing.len() as u64 != *different {
+        lines.push(format!("the first {} are shown", report.differing.len()));
     }
     lines
 }
@@ -291,6 +401,10 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::DeviceHold { device, held, reason } => {
             let what = if *held { "is left alone" } else { "may be updated again" };
             format!("{} {what}: {reason}", device.endpoint)
+        }
+        EventKind::DeviceSignal { device, signal, text, by } => {
+            let text = if text.is_empty() { String::new() } else { format!(": {text}") };
+            format!("{}: signal {signal} by {by}{text}", device.endpoint)
         }
         EventKind::ReleasePublished { release: published, by } => {
             format!("{} published by {by}", release(published))

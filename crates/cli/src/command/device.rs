@@ -1,7 +1,10 @@
 //! `device`.
 
 use api::client::Client;
-use api::{DeviceDetail, DeviceQuery, DeviceSummary, ListQuery, OrderRequest, Value, ValueView};
+use api::{
+    DeviceDetail, DeviceQuery, DeviceSummary, ListQuery, OrderRequest, SignalRequest, Value,
+    ValueView,
+};
 
 use super::{operator, print_list};
 use crate::arguments::{Device, DeviceList, Order};
@@ -30,6 +33,7 @@ pub(super) fn run(command: &Device, client: &Client, output: &Output) -> Result<
             let summary = client.unhold(&device.device, &request(order))?;
             ordered(&summary, "may be updated again", output)
         }
+        Device::Signal { device, kind, text } => signal(&device.device, kind, text, client, output),
     }
 }
 
@@ -131,6 +135,32 @@ fn answered(answer: &api::DeviceAnswer, output: &Output) -> Result<Exit, Failure
         output.line(&format!("{path}: {code} within {round_trip_ms} ms"))?;
     } else {
         output.json(answer)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn signal(
+    device: &str,
+    kind: &str,
+    text: &str,
+    client: &Client,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let receipt = client.signal(&SignalRequest {
+        device: device.to_owned(),
+        kind: kind.to_owned(),
+        text: text.to_owned(),
+        by: Some(operator()),
+    })?;
+    if output.is_for_people() {
+        let of = match receipt.operations {
+            0 => "no open operation compares the device".to_owned(),
+            1 => "evidence in 1 operation".to_owned(),
+            many => format!("evidence in {many} operations"),
+        };
+        output.line(&format!("{}: {} taken in, {of}", receipt.device.endpoint, receipt.kind))?;
+    } else {
+        output.json(&receipt)?;
     }
     Ok(Exit::Done)
 }

@@ -64,9 +64,26 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 fn read_policy(file: &PolicyFile) -> Result<Option<model::Policy>, Failure> {
     let Some(path) = &file.policy else { return Ok(None) };
     let text = read_text(path)?;
-    let policy = model::Policy::from_toml(&text)
-        .map_err(|message| Failure::of(format!("{}: {message}", path.display())))?;
-    Ok(Some(policy))
+    let failed = |message: String| Failure::of(format!("{}: {message}", path.display()));
+    match file.import {
+        Some(from) => from.policy(&text, now()).map_err(|error| failed(error.to_string())),
+        None => model::Policy::from_toml(&text).map_err(|message| {
+            let failure = failed(message);
+            if text.trim_start().starts_with('{') {
+                failure.hint("a policy is TOML; --import SYSTEM reads another system's JSON")
+            } else {
+                failure
+            }
+        }),
+    }
+    .map(Some)
+}
+
+/// The time of the day.
+fn now() -> model::Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock before 1970 is set to nothing useful anyway.
+    model::Time::ZERO + since.unwrap_or_default()
 }
 
 /// A request for one page: where it begins and how many items it may hold.

@@ -35,6 +35,7 @@ pub(super) fn run(command: &Operation, client: &Client, output: &Output) -> Resu
         Operation::Decisions { operation, limit } => {
             decisions(&operation.operation, limit, client, output)
         }
+        Operation::Replay { operation } => replay(&operation.operation, client, output),
         Operation::Devices(devices) => self::devices(devices, client, output),
     }
 }
@@ -227,6 +228,18 @@ fn decisions(
         }
         table.print(output)
     })
+}
+
+fn replay(operation: &str, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    let report = client.replay(operation)?;
+    if output.is_for_people() {
+        for line in view::replay(&report, output.paint()) {
+            output.line(&line)?;
+        }
+    } else {
+        output.json(&report)?;
+    }
+    Ok(if report.all_equal { Exit::Done } else { Exit::Different })
 }
 
 fn devices(
