@@ -55,6 +55,7 @@ fn views(frame: &Frame) -> Vec<(&'static str, View)> {
         ("operations", console::operations(&operations, &list)),
         ("operation", console::operation(&sample::operation(), frame)),
         ("operation-aborted", console::operation(&sample::aborted(), frame)),
+        ("operation-evidence", console::operation(&sample::under_evidence(), frame)),
         (
             "operation-devices",
             console::operation_devices(

@@ -1,9 +1,12 @@
 //! Decisions with their reasons and what they were made from.
 
-use api::{DecisionView, InputsView, ListQuery, OperationRef, Page, RatesView};
+use api::{
+    DecisionView, EvidenceView, InputsView, ListQuery, OperationRef, Page, RatesView, e_value,
+};
 use maud::{Markup, html};
 
 use crate::devices::paging;
+use crate::evidence::strata;
 use crate::frame::{Fragment, Section, View};
 use crate::part::{Tone, clock, decimal, nothing, number, operation_link, word};
 use crate::url::with_query;
@@ -42,6 +45,9 @@ pub(crate) fn decision_list(decisions: &[DecisionView]) -> Markup {
                             details {
                                 summary { (line(decision)) }
                                 (inputs_table(inputs))
+                                @if let Some(evidence) = &decision.evidence {
+                                    div .inputs { (judged(evidence)) }
+                                }
                             }
                         } @else { div .plain { (line(decision)) } }
                     }
@@ -91,23 +97,46 @@ fn inputs_table(inputs: &InputsView) -> Markup {
                 (number(counts.waiting)) " waiting of " (number(counts.targets)) " targets."
                 @if inputs.artifact_fault { " A device says that the image itself is at fault." }
             }
-            div .scroll tabindex="0" {
-                table {
-                    thead {
-                        tr {
-                            th { "Measured over" } th .number { "Judged" } th .number { "Errors" }
-                            th .number { "Limit" } th .number { "Warnings" } th .number { "Limit" }
-                            th .number { "Response time" }
-                        }
+            // Under evidence nothing is measured over elements.
+            @if inputs.before.is_some() || inputs.after.is_some() || inputs.window.is_some() {
+                (rates_table(inputs))
+            }
+        }
+    }
+}
+
+fn rates_table(inputs: &InputsView) -> Markup {
+    html! {
+        div .scroll tabindex="0" {
+            table {
+                thead {
+                    tr {
+                        th { "Measured over" } th .number { "Judged" } th .number { "Errors" }
+                        th .number { "Limit" } th .number { "Warnings" } th .number { "Limit" }
+                        th .number { "Response time" }
                     }
-                    tbody {
-                        (rates_row("element before", inputs.before.as_ref(), inputs))
-                        (rates_row("last element", inputs.after.as_ref(), inputs))
-                        (rates_row("window judged", inputs.window.as_ref(), inputs))
-                    }
+                }
+                tbody {
+                    (rates_row("element before", inputs.before.as_ref(), inputs))
+                    (rates_row("last element", inputs.after.as_ref(), inputs))
+                    (rates_row("window judged", inputs.window.as_ref(), inputs))
                 }
             }
         }
+    }
+}
+
+/// The judgement behind a decision by evidence.
+fn judged(evidence: &EvidenceView) -> Markup {
+    html! {
+        p {
+            "By look " (evidence.look) ": E " (e_value(evidence.e_log10)) " of "
+            (e_value(evidence.limit_log10)) " over all strata; "
+            (decimal((evidence.at_risk * 10.0).round() / 10.0)) " of "
+            (number(evidence.budget)) " devices of the budget at risk, "
+            (decimal((evidence.excess * 10.0).round() / 10.0)) " harmed beyond the usual."
+        }
+        (strata(evidence))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod chart;
 mod decision;
 mod device;
 mod devices;
+mod evidence;
 mod fleet;
 mod frame;
 mod operation;

@@ -24,6 +24,7 @@ pub fn operation(operation: &OperationDetail, frame: &Frame) -> View {
         fragments: vec![
             Fragment::new("operation-status", &status(operation)),
             Fragment::new("operation-orders", &orders(operation, frame)),
+            Fragment::new("operation-evidence", &evidence(operation)),
             Fragment::new("operation-chart", &chart(operation)),
             Fragment::new("operation-decisions", &decisions(operation)),
             Fragment::new("operation-devices", &devices(operation)),
@@ -33,6 +34,11 @@ pub fn operation(operation: &OperationDetail, frame: &Frame) -> View {
         command: format!("bellwether operation get {} -w", summary.name),
         json: api::route::fill(api::route::OPERATION, &[&summary.name]),
     }
+}
+
+fn evidence(operation: &OperationDetail) -> Markup {
+    let ended = operation.summary.state.is_final();
+    crate::evidence::evidence(operation.evidence.as_ref(), ended)
 }
 
 fn status(operation: &OperationDetail) -> Markup {
@@ -102,13 +108,18 @@ fn rate(name: &str, measured: &Share, tolerated: &Share) -> Markup {
 fn orders(operation: &OperationDetail, frame: &Frame) -> Markup {
     let summary = &operation.summary;
     let path = |order: &str| format!("/operations/{}/{order}", summary.name);
+    let gate = operation.evidence.as_ref().and_then(|evidence| evidence.awaits.as_ref());
+    let resume = if gate.is_some() { "Approve and resume" } else { "Resume" };
     html! {
+        @if let Some(gate) = gate {
+            p .notice { strong { "Waits for you: " } (gate.sentence) "." }
+        }
         @if !summary.state.is_final() {
             form .order method="post" action=(path("abort")) {
                 input type="hidden" name="csrf" value=(frame.csrf);
                 label { "Reason" input name="reason" maxlength="200" required; }
                 @if summary.state == OperationState::Paused {
-                    button type="submit" formaction=(path("resume")) { "Resume" }
+                    button type="submit" formaction=(path("resume")) { (resume) }
                 } @else {
                     button type="submit" formaction=(path("pause")) { "Pause" }
                 }

@@ -50,6 +50,10 @@ fn views() -> Vec<(&'static str, View)> {
         ("operation", console::operation(&sample::operation(), &frame("/operations/op-1"))),
         ("operation_aborted", console::operation(&sample::aborted(), &frame("/operations/op-1"))),
         (
+            "operation_evidence",
+            console::operation(&sample::under_evidence(), &frame("/operations/op-1")),
+        ),
+        (
             "operation_devices",
             console::operation_devices(&operation, &sample::assignments(), &assignments),
         ),
@@ -133,6 +137,17 @@ fn fragments_are_sent_when_they_change() {
     assert_eq!(message["id"], "operation-status");
     assert!(message["html"].as_str().unwrap().starts_with("<section id=\"operation-status\">"));
     assert!(!after.fragments()[0].message().contains('\n'), "one line of data");
+}
+
+/// What waits for an operator can be approved where it is shown.
+#[test]
+fn a_gate_is_approved_on_the_page() {
+    let frame = frame("/operations/op-1");
+    let html = console::operation(&sample::under_evidence(), &frame).page(&frame);
+    assert!(html.contains("Waits for you: "));
+    assert!(html.contains("formaction=\"/operations/op-1/resume\">Approve and resume</button>"));
+    let html = console::operation(&sample::operation(), &frame).page(&frame);
+    assert!(!html.contains("Evidence"), "nothing of it under another rule");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the sample's numbers are known to fit")]
 
+mod evidence;
+
 use api::{
     AssignmentView, AttemptState, ChartView, CheckOutcome, CheckView, Compliance, ComplianceCounts,
     Count, CountsView, DecisionView, DeviceDetail, DeviceRef, DeviceSummary, ElementPoint,
@@ -10,6 +12,8 @@ use api::{
     RegistrationView, ReleaseDetail, ReleaseRef, Share, StateCount, Timestamp, Value, ValueView,
     VersionCount, WhyReport, WhyVerdict,
 };
+
+pub(crate) use evidence::under_evidence;
 
 /// A text that would do harm if a page forgot to escape it.
 pub(crate) const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&";
@@ -187,6 +191,7 @@ pub(crate) fn operation() -> OperationDetail {
             StateCount { state: AttemptState::Failed, devices: 1 },
         ],
         chart: ChartView::new(points, &model::Phases::default(), 143),
+        evidence: None,
         decisions,
         policy: serde_json::to_value(model::Policy::default()).unwrap(),
     }
