@@ -1,10 +1,14 @@
 //! What the strata of a scenario are like, with what the product learns of them.
 
-use model::{Policy, Rule};
-use operations::evidence::{Gaps, SilenceConfig, deadline_s};
+use std::collections::BTreeMap;
+
+use model::{EvidencePlan, Policy, Rule, StratumPlan};
+use operations::evidence::{
+    Gaps, History, SilenceConfig, deadline_s, default_budget, install_config, tolerated,
+};
 
 use super::chance::Chance;
-use super::fleet::Kind;
+use super::fleet::{Kind, share_of};
 use super::scenario::Scenario;
 
 /// Each stratum with what it takes from the scenario. Where the scenario names no deadline, it is
@@ -26,6 +30,37 @@ pub(super) fn kinds(scenario: &Scenario, policy: &Policy, chance: &mut Chance) -
         }
     });
     strata.collect()
+}
+
+/// What an operation under evidence is held against: tolerances learned from earlier
+/// installations, by hardware as the product learns them. None under other rules.
+pub(super) fn plan(scenario: &Scenario, policy: &Policy, seed: u64) -> Option<EvidencePlan> {
+    let rule = policy.rule.evidence()?;
+    let mut chance = Chance::of(seed, "history");
+    let installs = scenario.history.unwrap_or(scenario.devices) as f64;
+    let mut fleet = History::default();
+    let mut by_hardware: BTreeMap<&str, History> = BTreeMap::new();
+    for stratum in &scenario.strata {
+        let benign = stratum.benign.unwrap_or(scenario.benign);
+        let attempts = (installs * share_of(stratum.share)).round() as u64;
+        let failures = chance.binomial(attempts, share_of(benign.failures));
+        let own = by_hardware.entry(&stratum.hardware).or_default();
+        for history in [&mut fleet, own] {
+            history.attempts += attempts;
+            history.failures += failures;
+        }
+    }
+    let config = install_config(rule);
+    let strata = scenario.strata.iter().map(|stratum| StratumPlan {
+        name: stratum.name(),
+        tolerance: tolerated(&[fleet, by_hardware[stratum.hardware.as_str()]], &config),
+    });
+    Some(EvidencePlan {
+        budget: rule.budget.unwrap_or_else(|| default_budget(scenario.devices)),
+        strata: strata.collect(),
+        others: tolerated(&[fleet], &config),
+        indicators: u32::from(scenario.indicator.is_some()),
+    })
 }
 
 fn learned_s(contact: &super::times::Times, policy: &Policy, chance: &mut Chance) -> f64 {

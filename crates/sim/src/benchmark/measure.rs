@@ -29,8 +29,9 @@ pub(super) struct Outcome {
     pub(super) hours: f64,
     pub(super) peak_in_flight: u64,
     pub(super) decisions: u64,
-    /// The only thing that is not the same in every run with the same seed.
+    /// Times are the only things that are not the same in every run with the same seed.
     pub(super) decision_time: Duration,
+    pub(super) regulation_time: Duration,
 }
 
 /// Which strata of an operation are at fault.
@@ -110,6 +111,7 @@ impl Outcome {
             all.peak_in_flight += outcome.peak_in_flight;
             all.decisions += outcome.decisions;
             all.decision_time += outcome.decision_time;
+            all.regulation_time += outcome.regulation_time;
             all.operations.extend(outcome.operations);
         }
         let slowest = |times: Vec<Option<f64>>| {
@@ -239,7 +241,8 @@ pub struct Cell {
     pub decisions: f64,
     /// Processor time of a decision, in microseconds.
     pub decision_us: f64,
-    /// Processor time of all decisions of a run for each device, in nanoseconds.
+    /// Processor time of all regulation in a run for each device, in nanoseconds; also for looks
+    /// that decide nothing.
     pub device_ns: f64,
 }
 
@@ -259,7 +262,11 @@ impl Cell {
         });
         let part = |of: u64| (of > 0).then(|| scope.rightly as f64 / of as f64);
         let decisions: u64 = runs.iter().map(|run| run.decisions).sum();
-        let time_ns: f64 = runs.iter().map(|run| run.decision_time.as_nanos() as f64).sum();
+        let nanos = |time: &dyn Fn(&Outcome) -> Duration| {
+            runs.iter().map(|run| time(run).as_nanos() as f64).sum::<f64>()
+        };
+        let decided_ns = nanos(&|run| run.decision_time);
+        let time_ns = nanos(&|run| run.regulation_time);
         let (count_runs, devices) = (runs.len().max(1) as f64, scenario.devices as f64);
         Self {
             scenario: scenario.name.clone(),
@@ -289,7 +296,7 @@ impl Cell {
             recall: part(scope.harmful),
             peak_in_flight: spread(&|run| Some(run.peak_in_flight as f64)),
             decisions: decisions as f64 / count_runs,
-            decision_us: time_ns / 1e3 / decisions.max(1) as f64,
+            decision_us: decided_ns / 1e3 / decisions.max(1) as f64,
             device_ns: time_ns / count_runs / devices,
         }
     }

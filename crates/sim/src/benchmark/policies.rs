@@ -2,9 +2,11 @@
 
 use model::{
     AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps, Edgehog,
-    HawkBit, HawkBitGroup, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep, NodeWright,
-    PerPhase, Phases, Policy, Rate, Rule, Span, Stage, Strategy,
+    Evidence, HawkBit, HawkBitGroup, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep,
+    NodeWright, PerPhase, Phases, Policy, Rate, Rule, Span, Stage, Strategy,
 };
+
+use super::report::OWN;
 
 /// A policy in the benchmark.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,9 @@ pub struct Contestant {
 pub enum Reach {
     /// Devices that are in contact, which are told at once.
     Contact,
+    /// Devices that are not offline; each is told when it comes into contact, and counts as in
+    /// flight until then.
+    Online,
     /// Any device; it is told when it comes into contact, and counts as in flight until then.
     Queue,
 }
@@ -49,8 +54,7 @@ impl Contestant {
     /// A policy of the user.
     #[must_use]
     pub fn own(name: &str, policy: Policy) -> Self {
-        // Rules that allow count what they granted as in progress, wherever it is.
-        let reach = if policy.rule.is_peer() { reach_of(&policy.rule) } else { Reach::Contact };
+        let reach = reach_of(&policy.rule);
         Self {
             name: name.to_owned(),
             family: name.to_owned(),
@@ -65,6 +69,7 @@ impl Contestant {
     #[must_use]
     pub fn shipped() -> Vec<Self> {
         let mut all = Vec::new();
+        evidence(&mut all);
         paper_a(&mut all);
         legacy(&mut all);
         aws_jobs(&mut all);
@@ -106,10 +111,12 @@ impl Contestant {
     }
 }
 
-/// Systems that hand work to devices that are there, and those that queue it for them.
+/// Systems that queue work for devices wherever they are; rules that fill elements, which must
+/// not shrink to the few that call in the same minute; and those that answer whoever calls.
 const fn reach_of(rule: &Rule) -> Reach {
     match rule {
         Rule::AwsJobs(_) | Rule::HawkBit(_) | Rule::Mender(_) | Rule::Edgehog(_) => Reach::Queue,
+        Rule::Threshold | Rule::Plan { .. } | Rule::NodeWright(_) => Reach::Online,
         _ => Reach::Contact,
     }
 }
@@ -135,6 +142,25 @@ fn add(
         reach,
         choice,
     });
+}
+
+/// The product's own rule over its budget. The budget of the bars, 200 on 100 000 devices, is
+/// named; the default of the product is 0.05 % of the targets.
+fn evidence(all: &mut Vec<Contestant>) {
+    for (name, budget, choice) in [
+        ("evidence", None, Choice::Default),
+        ("evidence-10", Some(10), Choice::Grid),
+        ("evidence-20", Some(20), Choice::Grid),
+        ("evidence-200", Some(200), Choice::Tuned),
+        ("evidence-1000", Some(1_000), Choice::Grid),
+    ] {
+        let about = budget.map_or_else(
+            || "stops on evidence, as fast as 0.05 % harmed allow".to_owned(),
+            |budget| format!("stops on evidence, as fast as {budget} harmed devices allow"),
+        );
+        let rule = Evidence { budget, ..Evidence::default() };
+        add(all, OWN, name, &about, choice, Rule::Evidence(rule));
+    }
 }
 
 /// Paper A's rule. The paper gives no constants; these are the product's defaults, and a knob

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use model::{
-    Arm, AttemptState, Fault as AttemptFault, FaultKind as AttemptFaultKind, HealthEventKind,
-    Operation, OperationId, OperationState, Origin, Phase, ReleaseId, Rule, Scope, Time,
+    Arm, AttemptState, Fault as AttemptFault, FaultKind as AttemptFaultKind, HealthEventKind, Look,
+    Operation, OperationId, OperationState, Origin, Phase, ReleaseId, Scope, StratumScope, Time,
 };
 use operations::{Attempts, Conduct, Pool, Seats, seats};
 
 use super::chance::{Chance, seed_of};
-use super::fleet::{Fleet, Loss};
-use super::kinds::kinds;
+use super::fleet::{Cell, Fleet, Loss, share_of};
+use super::kinds::{kinds, plan};
 use super::measure::{Outcome, Stop};
 use super::policies::{Contestant, Reach};
 use super::scenario::{Fault, FaultKind, Scenario};
-use super::trial::{Ages, Trial};
+use super::trial::{Ages, IndicatorView, Trial, View};
 use super::wheel::Wheel;
 
 /// Runs a scenario once under a policy; the same arguments give the same outcome, but for the
@@ -34,12 +34,10 @@ pub(super) struct Run<'a> {
     wheel: Wheel<Due>,
     pub(super) live: Vec<Live>,
     step_s: f64,
-    look_steps: u64,
+    // Steps after which the devices at rest are looked at.
+    rest_steps: u64,
     pub(super) now: u64,
-    // The look in progress, from 1.
-    look: u64,
     lived_s: f64,
-    ages: Ages,
     // Whether contacts and events are followed, which only regulation by evidence asks for.
     follows: bool,
     // When each change of the response time began, in seconds.
@@ -51,6 +49,7 @@ pub(super) struct Run<'a> {
 /// One operation of a run.
 pub(super) struct Live {
     pub(super) conduct: Conduct,
+    ages: Ages,
     pub(super) trials: Vec<Trial>,
     // Granted devices that were not in contact yet, by element.
     pending: BTreeMap<u64, u64>,
@@ -160,17 +159,16 @@ impl<'a> Run<'a> {
         let step_s = scenario.step.0.as_secs_f64();
         let mut chance = Chance::of(seed, "fleet");
         let kinds = kinds(scenario, &contestant.policy, &mut chance);
-        let (look_s, ends_s, follows) = match &contestant.policy.rule {
-            Rule::Evidence(rule) => {
-                let ends = rule.ages.iter().map(|age| age.0.as_secs_f64()).collect();
-                (rule.look.0.as_secs_f64(), ends, true)
-            }
-            _ => (LOOK_S, Vec::new(), false),
-        };
-        let look_steps = ((look_s / step_s).round() as u64).max(1);
+        let rule = contestant.policy.rule.evidence();
+        let ends_s = rule.map_or_else(Vec::new, |rule| {
+            rule.ages.iter().map(|age| age.0.as_secs_f64()).collect()
+        });
+        let rest_steps = ((REST_S / step_s).round() as u64).max(1);
         let last = (scenario.horizon.0.as_secs_f64() / step_s) as u64;
+        let slot_s = rest_steps as f64 * step_s;
+        let ages = Ages { slot_s, ends_s, looks_s: Vec::new() };
         let live = (0..scenario.operations.len())
-            .map(|at| Live::new(scenario, contestant, at, seed))
+            .map(|at| Live::new(scenario, contestant, at, seed, ages.clone()))
             .collect();
         Self {
             scenario,
@@ -179,12 +177,10 @@ impl<'a> Run<'a> {
             wheel: Wheel::new(last),
             live,
             step_s,
-            look_steps,
+            rest_steps,
             now: 0,
-            look: 1,
             lived_s: 0.0,
-            ages: Ages { look_s: look_steps as f64 * step_s, ends_s },
-            follows,
+            follows: rule.is_some(),
             slowed: vec![None; scenario.latencies.len()],
             moves: Vec::new(),
             states: States::new(),
@@ -199,9 +195,8 @@ impl<'a> Run<'a> {
             self.happen(due);
         }
         self.flush();
-        if self.now > 0 && self.now.is_multiple_of(self.look_steps) {
+        if self.now > 0 && self.now.is_multiple_of(self.rest_steps) {
             self.live_on(at_s);
-            self.look += 1;
         }
         self.answer(at_s);
         for operation in 0..self.live.len() {
@@ -241,7 +236,7 @@ impl<'a> Run<'a> {
             if live.conduct.operation().state.is_final() {
                 continue;
             }
-            let pool = self.pool(operation, false);
+            let pool = self.pool(operation);
             let counts = live.conduct.counts(pool);
             let targets: u64 = self.fleet.targets.iter().sum();
             assert_eq!(counts.targets(), targets, "{counts:?} of {targets}");
@@ -275,15 +270,15 @@ impl<'a> Run<'a> {
     }
 
     /// Devices fall silent at rest: those of the updated arm leave it, and the silence is found
-    /// when the deadline after the last contact has passed. `known` says in which look the device
+    /// when the deadline after the last contact has passed. `known` says in which slot the device
     /// was told by which operation, and since when it is back.
-    fn lose(&mut self, loss: Loss, known: Option<(usize, u64, f64)>) {
+    fn lose(&mut self, loss: Loss, known: Option<(usize, u32, f64)>) {
         let Loss { stratum, mask, at_s, noticed } = loss;
         let kind = &self.fleet.kinds[stratum];
         let (contact, deadline_s) = (kind.contact, kind.deadline_s);
         let back_s = contact.residual_s(&mut self.fleet.chance);
         let mut last_s = at_s - back_s;
-        let told: Vec<Option<u64>> = (0..self.live.len())
+        let told: Vec<Option<u32>> = (0..self.live.len())
             .map(|operation| {
                 if mask & (1 << operation) == 0 {
                     return None;
@@ -294,8 +289,9 @@ impl<'a> Run<'a> {
                 }
             })
             .collect();
-        for look in told.iter().flatten() {
-            last_s = last_s.max((*look as f64 - 0.5) * self.ages.look_s);
+        let slot_s = self.rest_steps as f64 * self.step_s;
+        for slot in told.iter().flatten() {
+            last_s = last_s.max(f64::from(*slot) * slot_s);
         }
         if let Some((_, _, since_s)) = known {
             last_s = last_s.max(since_s);
@@ -312,10 +308,9 @@ impl<'a> Run<'a> {
             if last_s < 0.0 || !noticed {
                 continue;
             }
-            let look = self.ages.look_of(last_s);
-            let window = told.map_or(0, |told| {
-                self.ages.window((look.saturating_sub(told)) as f64 * self.ages.look_s)
-            });
+            let ages = &self.live[operation].ages;
+            let look = ages.look_of(last_s);
+            let window = told.map_or(0, |told| ages.window(ages.age_s(told, last_s)));
             self.wheel.put(
                 found,
                 Due::Found {
@@ -391,9 +386,10 @@ impl<'a> Run<'a> {
         let (operation, stratum) = (way.operation as usize, way.stratum as usize);
         let mut late: Vec<(&Fault, u64)> = Vec::new();
         let fates = self.fleet.install(operation, stratum, devices, at_s, &mut late);
-        let told = (at_s / self.ages.look_s).floor() as u32 + 1;
-        let trial = &mut self.live[operation].trials[stratum];
-        trial.tell(devices - fates.passing, &self.ages);
+        let live = &mut self.live[operation];
+        let told = live.ages.slot_of(at_s);
+        let trial = &mut live.trials[stratum];
+        trial.tell(devices - fates.passing, &live.ages);
         let hit: u64 = late.iter().map(|(_, hit)| hit).sum();
         trial.harmed += fates.failed_by_fault + fates.bricked + hit;
         let fault_s = trial.shown + fates.bricked;
@@ -412,7 +408,7 @@ impl<'a> Run<'a> {
         for _ in 0..fates.bricked + fates.silenced {
             self.wheel.put(give_up, gone);
             if self.follows {
-                self.find_gone(operation, stratum, u64::from(told), give_up);
+                self.find_gone(operation, stratum, give_up);
             }
         }
         let mask = way.mask as usize | 1 << operation;
@@ -437,13 +433,14 @@ impl<'a> Run<'a> {
     }
 
     /// An updated device that never came back is noticed as silent since it was told.
-    fn find_gone(&mut self, operation: usize, stratum: usize, told: u64, found: u64) {
+    fn find_gone(&mut self, operation: usize, stratum: usize, found: u64) {
+        let look = self.live[operation].ages.look_of(self.at_s());
         self.wheel.put(
             found,
             Due::Found {
                 operation: operation as u8,
                 stratum: stratum as u8,
-                look: told as u32,
+                look: look as u32,
                 window: 0,
                 updated: true,
             },
@@ -489,10 +486,12 @@ impl<'a> Run<'a> {
         let (operation, stratum) = (way.operation as usize, way.stratum as usize);
         let mask = way.mask as usize | 1 << operation;
         self.fleet.cell_mut(stratum, mask).idle += 1;
-        let trial = &mut self.live[operation].trials[stratum];
+        let at_s = self.at_s();
+        let live = &mut self.live[operation];
+        let trial = &mut live.trials[stratum];
         trial.through += 1;
         if self.follows {
-            trial.come_back(u64::from(told), self.look, succeeded, &self.ages);
+            trial.come_back(told, at_s, succeeded, &live.ages);
         }
         let place = if succeeded { Place::Succeeded } else { Place::Failed };
         self.go(operation, u64::from(way.element), Place::Claimed, place);
@@ -532,11 +531,12 @@ impl<'a> Run<'a> {
         let Some(mask) = self.fleet.pick_mask(stratum, fits, |cell| cell.idle) else { return };
         if crash {
             if self.follows {
-                let age_s = self.look.saturating_sub(u64::from(told)) as f64 * self.ages.look_s;
-                let window = self.ages.window(age_s);
-                let trial = &mut self.live[operation].trials[stratum];
-                trial.leave(u64::from(told));
-                trial.find(self.look, window, Arm::Updated, HealthEventKind::Crash);
+                let live = &mut self.live[operation];
+                let window = live.ages.window(live.ages.age_s(told, at_s));
+                let look = live.ages.look_of(at_s);
+                let trial = &mut live.trials[stratum];
+                trial.leave(told);
+                trial.find(look, window, Arm::Updated, HealthEventKind::Crash);
             }
             return;
         }
@@ -546,7 +546,7 @@ impl<'a> Run<'a> {
         if self.follows {
             let since_s = f64::from(since) * self.step_s;
             let loss = Loss { stratum, mask, at_s, noticed: true };
-            self.lose(loss, Some((operation, u64::from(told), since_s)));
+            self.lose(loss, Some((operation, told, since_s)));
         }
     }
 
@@ -589,7 +589,7 @@ impl<'a> Run<'a> {
         let mut factor = 1.0;
         for (at, change) in self.scenario.latencies.iter().enumerate() {
             let begins = match (change.at, change.after) {
-                (Some(share), _) => progress >= super::fleet::share_of(share),
+                (Some(share), _) => progress >= share_of(share),
                 (None, Some(after)) => at_s >= after.0.as_secs_f64(),
                 (None, None) => false,
             };
@@ -629,15 +629,28 @@ impl<'a> Run<'a> {
         }
         self.draw_contacts(operation);
         for _ in 0..ROUNDS_MAX {
-            let pool = self.pool(operation, true);
+            let pool = self.pool(operation);
+            let look = if self.live[operation].conduct.wants_look(pool, now) {
+                Some(self.look(operation))
+            } else {
+                None
+            };
             let live = &mut self.live[operation];
             let begun = Instant::now();
+            if let Some(look) = &look {
+                live.conduct.look(look);
+            }
             let decided = live.conduct.decide(pool, now);
-            live.outcome.decision_time += begun.elapsed();
+            let time = begun.elapsed();
+            live.outcome.regulation_time += time;
             if decided.is_some() {
                 live.outcome.decisions += 1;
+                live.outcome.decision_time += time;
                 self.carry_out(operation);
                 continue;
+            }
+            if self.follows {
+                self.note_strata(operation);
             }
             if !self.grant(operation) {
                 return;
@@ -650,13 +663,17 @@ impl<'a> Run<'a> {
         let at_s = self.at_s();
         let live = &mut self.live[operation];
         let state = live.conduct.operation().state;
-        if matches!(state, OperationState::Aborted | OperationState::Paused)
-            && live.outcome.stop.is_none()
-        {
+        if matches!(state, OperationState::Aborted | OperationState::Paused) {
             let strata = (0..self.scenario.strata.len()).collect();
             let paused = state == OperationState::Paused;
-            live.outcome.stop = Some(Stop { at_s, strata, whole: true, paused });
-            live.outcome.harmed_before_stop = live.trials.iter().map(|trial| trial.shown).sum();
+            let shown = live.trials.iter().map(|trial| trial.shown).sum();
+            match &mut live.outcome.stop {
+                Some(stop) => *stop = Stop { strata, whole: true, ..stop.clone() },
+                None => {
+                    live.outcome.stop = Some(Stop { at_s, strata, whole: true, paused });
+                    live.outcome.harmed_before_stop = shown;
+                }
+            }
         }
         if !state.is_final() {
             return;
@@ -693,6 +710,7 @@ impl<'a> Run<'a> {
                 contacts.push(match self.reach {
                     _ if !free => 0,
                     Reach::Contact => self.fleet.chance.binomial(cell.idle, p),
+                    Reach::Online => cell.idle,
                     Reach::Queue => cell.all(),
                 });
             }
@@ -702,20 +720,15 @@ impl<'a> Run<'a> {
         live.drawn_at = Some(self.now);
     }
 
-    /// Devices that are not granted; `in_contact` counts only those that can be told now.
-    fn pool(&self, operation: usize, in_contact: bool) -> Pool {
+    /// Devices that are not granted. Ready are those that a grant can reach, at their next contact
+    /// at the latest.
+    fn pool(&self, operation: usize) -> Pool {
         let live = &self.live[operation];
-        let mut free = 0;
+        let (mut free, mut met) = (0, 0);
         for stratum in 0..self.fleet.strata() {
-            free += self.fleet.free(stratum, operation, super::fleet::Cell::all);
+            free += self.fleet.free(stratum, operation, Cell::all);
+            met += self.ready(operation, stratum);
         }
-        let met: u64 = if in_contact {
-            live.contacts.iter().sum()
-        } else {
-            (0..self.fleet.strata())
-                .map(|stratum| self.fleet.free(stratum, operation, |cell| cell.idle))
-                .sum()
-        };
         let again = live.again.len() as u64;
         let deferred = live.deferred.values().sum::<u64>() - again;
         Pool {
@@ -726,10 +739,91 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn ready(&self, operation: usize, stratum: usize) -> u64 {
+        match self.reach {
+            Reach::Contact | Reach::Online => self.fleet.free(stratum, operation, |cell| cell.idle),
+            Reach::Queue => self.fleet.free(stratum, operation, Cell::all),
+        }
+    }
+
+    /// Everything that was observed since the last look.
+    fn look(&mut self, operation: usize) -> Look {
+        let (at_s, at) = (self.at_s(), self.time());
+        let at_s = at_s.max(1e-3);
+        let number = self.live[operation].conduct.looks() + 1;
+        let since_s = self.live[operation].ages.looks_s.last().copied().unwrap_or(0.0);
+        let scenario = self.scenario;
+        let mut strata = Vec::new();
+        for stratum in 0..self.fleet.strata() {
+            let kind = &self.fleet.kinds[stratum];
+            let (contact, deadline_s) = (kind.contact, kind.deadline_s as u64);
+            let hourly = share_of(kind.benign.crashes_per_hour) * self.fleet.drift(at_s);
+            let hits = |kind: FaultKind| {
+                let fault = scenario.faults.iter().find(|fault| fault.kind == kind);
+                fault.filter(|fault| scenario.hits(fault, operation, stratum))
+            };
+            let more = hits(FaultKind::Reboots).map_or(0.0, |fault| fault.factor - 1.0);
+            let shift = hits(FaultKind::Indicator).map_or(0.0, |fault| fault.shift);
+            let live = &mut self.live[operation];
+            let indicator = scenario.indicator.map(|indicator| {
+                let after_s = indicator.after.0.as_secs_f64();
+                let trial = &live.trials[stratum];
+                let devices = trial.told_between(since_s - after_s, at_s - after_s, &live.ages);
+                IndicatorView { devices, noise: indicator.noise, shift }
+            });
+            let again = live.again.iter().filter(|it| it.stratum == stratum).count() as u64;
+            let view = View {
+                look: number,
+                at_s,
+                since_s,
+                name: scenario.strata[stratum].name(),
+                targets: self.fleet.targets[stratum],
+                ready: self.fleet.free(stratum, operation, |cell| cell.idle) + again,
+                deadline_s,
+                control: self.fleet.free(stratum, operation, |cell| cell.idle),
+                contact: &contact,
+                crashes: hourly * (at_s - since_s) / 3_600.0,
+                crashes_more: more,
+                indicator,
+            };
+            strata.push(live.trials[stratum].look(view, &live.ages, &mut self.fleet.chance));
+        }
+        let live = &mut self.live[operation];
+        live.ages.looks_s.push(at_s);
+        let operation = live.conduct.operation().id;
+        Look { operation, number, at, strata, left: Vec::new() }
+    }
+
+    /// Notes which strata evidence has stopped.
+    fn note_strata(&mut self, operation: usize) {
+        let at_s = self.at_s();
+        let live = &mut self.live[operation];
+        let Some(course) = live.conduct.evidence_course() else { return };
+        let stopped =
+            (0..self.scenario.strata.len()).filter(|stratum| {
+                let name = &self.scenario.strata[*stratum];
+                course.judged.strata.iter().any(|ruling| {
+                    ruling.scope == StratumScope::Stopped && ruling.name == name.name()
+                })
+            });
+        let stopped: std::collections::BTreeSet<usize> = stopped.collect();
+        if stopped.is_empty() {
+            return;
+        }
+        match &mut live.outcome.stop {
+            Some(known) => known.strata.extend(stopped),
+            None => {
+                live.outcome.stop =
+                    Some(Stop { at_s, strata: stopped, whole: false, paused: false });
+                live.outcome.harmed_before_stop = live.trials.iter().map(|it| it.shown).sum();
+            }
+        }
+    }
+
     /// Grants what there is room for; says whether anything was.
     fn grant(&mut self, operation: usize) -> bool {
         let now = self.time();
-        let pool = self.pool(operation, true);
+        let pool = self.pool(operation);
         let room = self.live[operation].conduct.room(pool, now);
         if room == 0 {
             return false;
@@ -738,7 +832,7 @@ impl<'a> Run<'a> {
         let live = &self.live[operation];
         let strata: Vec<Seats> = (0..self.fleet.strata())
             .map(|stratum| {
-                let free = self.fleet.free(stratum, operation, super::fleet::Cell::all);
+                let free = self.fleet.free(stratum, operation, Cell::all);
                 let again = live.again.iter().filter(|it| it.stratum == stratum).count() as u64;
                 let met: u64 = live.contacts[stratum * masks..(stratum + 1) * masks].iter().sum();
                 Seats {
@@ -769,8 +863,12 @@ impl<'a> Run<'a> {
     }
 
     /// Most devices of a stratum that may be granted in all.
-    const fn granted_max(&self, _operation: usize, _stratum: usize) -> u64 {
-        u64::MAX
+    fn granted_max(&self, operation: usize, stratum: usize) -> u64 {
+        let name = || self.scenario.strata[stratum].name();
+        if !self.follows {
+            return u64::MAX;
+        }
+        self.live[operation].conduct.granted_max(&name()).unwrap_or(u64::MAX)
     }
 
     /// Takes devices of a stratum into an element: those to be tried again first.
@@ -835,7 +933,7 @@ impl<'a> Run<'a> {
                 self.note(Move { operation, from: None, element, to: Place::Claimed, devices });
                 self.tell(way, devices);
             }
-            Reach::Queue => self.queue(way, devices),
+            Reach::Online | Reach::Queue => self.queue(way, devices),
         }
     }
 
@@ -854,7 +952,8 @@ impl<'a> Run<'a> {
         let at_s = self.at_s();
         for _ in 0..devices {
             let cell = *self.fleet.cell(stratum, way.mask as usize);
-            let mut draw = self.fleet.chance.below(cell.all());
+            let reached = if self.reach == Reach::Online { cell.idle } else { cell.all() };
+            let mut draw = self.fleet.chance.below(reached);
             let cell = self.fleet.cell_mut(stratum, way.mask as usize);
             let mut after_s = 0.0;
             if draw < cell.idle {
@@ -914,13 +1013,13 @@ impl<'a> Run<'a> {
             return None;
         }
         let last = (self.scenario.horizon.0.as_secs_f64() / self.step_s) as u64;
-        let look = (self.now / self.look_steps + 1) * self.look_steps;
+        let look = (self.now / self.rest_steps + 1) * self.rest_steps;
         let mut next = self.wheel.next(self.now + 1).map_or(look, |due| due.min(look));
         for (operation, live) in self.live.iter().enumerate() {
             if live.conduct.operation().state.is_final() {
                 continue;
             }
-            let pool = self.pool(operation, false);
+            let pool = self.pool(operation);
             let waits = self.live[operation].conduct.room(pool, self.time()) > 0;
             if waits {
                 next = self.now + 1;
@@ -943,7 +1042,7 @@ impl<'a> Run<'a> {
             if stopped && on_the_way == 0 {
                 continue;
             }
-            let pool = self.pool(operation, false);
+            let pool = self.pool(operation);
             let dead: u64 = (0..self.fleet.strata())
                 .map(|stratum| self.fleet.free(stratum, operation, |cell| cell.dead))
                 .sum();
@@ -957,7 +1056,7 @@ impl<'a> Run<'a> {
 }
 
 impl Live {
-    fn new(scenario: &Scenario, contestant: &Contestant, at: usize, seed: u64) -> Self {
+    fn new(scenario: &Scenario, contestant: &Contestant, at: usize, seed: u64, ages: Ages) -> Self {
         let operation = Operation {
             id: OperationId(at as u64 + 1),
             release: ReleaseId(at as u64 + 1),
@@ -981,8 +1080,13 @@ impl Live {
             counts_at_end: None,
             agreement: None,
         };
+        let mut conduct = Conduct::new(operation);
+        if let Some(plan) = plan(scenario, &contestant.policy, seed) {
+            conduct.hold_against(plan);
+        }
         Self {
-            conduct: Conduct::new(operation),
+            conduct,
+            ages,
             trials: scenario.strata.iter().map(|_| Trial::default()).collect(),
             pending: BTreeMap::new(),
             deferred: BTreeMap::new(),
@@ -996,8 +1100,8 @@ impl Live {
 
 /// A Monday, so that rules that keep office hours can be told what day it is.
 pub(super) const START_S: u64 = 1_795_996_800;
-/// How often devices at rest are looked at under rules that do not look themselves, in seconds.
-const LOOK_S: f64 = 300.0;
+/// How often what became of the devices at rest is drawn, in seconds.
+const REST_S: f64 = 300.0;
 /// Answers of the server drawn in a step.
 const ANSWERS: usize = 8;
 /// Decisions and grants in one step, so that a rule that never rests ends.

@@ -101,6 +101,12 @@ impl Sweep {
         all.map(|(contestant, cases)| SweepReport::of(&contestant.name, cases)).collect()
     }
 
+    /// The scenario of a seed as a file, to be looked at and changed.
+    #[must_use]
+    pub fn file(seed: u64) -> String {
+        toml::to_string(&Self::scenario(seed)).expect("drawn scenarios are tested to be writable")
+    }
+
     /// The scenario of a seed; odd ones are good.
     #[must_use]
     pub fn scenario(seed: u64) -> Scenario {

@@ -22,7 +22,7 @@ pub(super) struct Trial {
     pub(super) harmed: u64,
     /// Of these, those whose fault has shown.
     pub(super) shown: u64,
-    /// Updated devices that are followed, by the look in which they were told.
+    /// Updated devices that are followed, by the slot in which they were told.
     cohorts: VecDeque<Cohort>,
     /// Followed ones that are older than every age told apart.
     old: u64,
@@ -36,7 +36,7 @@ pub(super) struct Trial {
 
 #[derive(Debug, Clone, Copy)]
 struct Cohort {
-    look: u64,
+    told: u32,
     devices: u64,
 }
 
@@ -48,14 +48,17 @@ struct Gathered {
     successes: u64,
     // Updated devices in contact, by window, beside those drawn at the look.
     contacts: Vec<u64>,
-    events: BTreeMap<(u64, u8, bool, HealthEventKind), u64>,
+    events: BTreeMap<(Arm, u64, u8, HealthEventKind), u64>,
 }
 
-/// Ages that are told apart, in looks.
+/// How times are told apart: ages by the rule's windows, moments by looks, cohorts by slots.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ages {
-    pub(super) look_s: f64,
+    /// Width of the slots in which updated devices are put together.
+    pub(super) slot_s: f64,
     pub(super) ends_s: Vec<f64>,
+    /// When each look was, in seconds.
+    pub(super) looks_s: Vec<f64>,
 }
 
 impl Ages {
@@ -63,18 +66,22 @@ impl Ages {
         self.ends_s.iter().filter(|end| age_s >= **end).count() as u8
     }
 
-    /// Number of the look whose time holds that moment; looks are numbered from 1.
+    /// Number of the look that has what happened at that moment; looks are numbered from 1.
     pub(super) fn look_of(&self, at_s: f64) -> u64 {
-        (at_s / self.look_s).floor() as u64 + 1
+        self.looks_s.partition_point(|look_s| *look_s < at_s) as u64 + 1
+    }
+
+    pub(super) fn slot_of(&self, at_s: f64) -> u32 {
+        (at_s / self.slot_s) as u32
+    }
+
+    /// Age at a moment of those that were told in a slot.
+    pub(super) fn age_s(&self, told: u32, at_s: f64) -> f64 {
+        (at_s - f64::from(told) * self.slot_s).max(0.0)
     }
 
     fn windows(&self) -> usize {
         self.ends_s.len() + 1
-    }
-
-    /// Age of those told in a look, seen at the end of another.
-    fn age_s(&self, told: u64, seen: u64) -> f64 {
-        (seen.saturating_sub(told)) as f64 * self.look_s
     }
 }
 
@@ -86,33 +93,29 @@ impl Trial {
         self.contact(devices, 0, ages);
     }
 
-    /// One came back from the installation, with the new version or with the old one.
-    pub(super) fn come_back(&mut self, told: u64, look: u64, succeeded: bool, ages: &Ages) {
-        if succeeded {
-            self.gathered.successes += 1;
-        } else {
+    /// One came back from the installation. Who has the new version is followed; it calls, which
+    /// counts unless it was told since the last look.
+    pub(super) fn come_back(&mut self, told: u32, at_s: f64, succeeded: bool, ages: &Ages) {
+        if !succeeded {
             self.gathered.failures += 1;
+            return;
         }
-        if told < look {
-            self.contact(1, ages.window(ages.age_s(told, look)), ages);
+        self.gathered.successes += 1;
+        let age_s = ages.age_s(told, at_s);
+        if ages.looks_s.last().is_some_and(|look_s| at_s - age_s < *look_s) {
+            self.contact(1, ages.window(age_s), ages);
         }
-        match self.cohorts.binary_search_by_key(&told, |cohort| cohort.look) {
+        match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
             Ok(at) => self.cohorts[at].devices += 1,
-            Err(at) if at == 0 && self.cohorts.front().is_some_and(|first| first.look > told) => {
-                // Its cohort may have become old while it installed.
-                if ages.window(ages.age_s(told, look)) as usize == ages.ends_s.len() {
-                    self.old += 1;
-                } else {
-                    self.cohorts.push_front(Cohort { look: told, devices: 1 });
-                }
-            }
-            Err(at) => self.cohorts.insert(at, Cohort { look: told, devices: 1 }),
+            // Its cohort may have become old while it installed.
+            Err(0) if ages.window(age_s) as usize == ages.ends_s.len() => self.old += 1,
+            Err(at) => self.cohorts.insert(at, Cohort { told, devices: 1 }),
         }
     }
 
-    /// One that was told in that look is followed no further.
-    pub(super) fn leave(&mut self, told: u64) {
-        match self.cohorts.binary_search_by_key(&told, |cohort| cohort.look) {
+    /// One that was told in that slot is followed no further.
+    pub(super) fn leave(&mut self, told: u32) {
+        match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
             Ok(at) => {
                 self.cohorts[at].devices = self.cohorts[at].devices.saturating_sub(1);
             }
@@ -120,25 +123,20 @@ impl Trial {
         }
     }
 
-    /// A control device is followed no further.
-    pub(super) fn leave_control(&mut self) {
-        self.left += 1;
-    }
-
-    /// Draws one of the followed devices; the look in which it was told.
-    pub(super) fn pick(&self, chance: &mut Chance) -> Option<u64> {
+    /// Draws one of the followed devices; the slot in which it was told.
+    pub(super) fn pick(&self, chance: &mut Chance) -> Option<u32> {
         let all = self.old + self.cohorts.iter().map(|cohort| cohort.devices).sum::<u64>();
-        let mut draw = chance.below(all);
         if all == 0 {
             return None;
         }
+        let mut draw = chance.below(all);
         if draw < self.old {
             return Some(0);
         }
         draw -= self.old;
         for cohort in &self.cohorts {
             if draw < cohort.devices {
-                return Some(cohort.look);
+                return Some(cohort.told);
             }
             draw -= cohort.devices;
         }
@@ -147,52 +145,42 @@ impl Trial {
 
     /// An event is found.
     pub(super) fn find(&mut self, look: u64, window: u8, arm: Arm, kind: HealthEventKind) {
-        let key = (look, window, arm == Arm::Updated, kind);
+        let key = (arm, look, window, kind);
         *self.gathered.events.entry(key).or_default() += 1;
     }
 
-    /// Followed devices, by window, at the end of that look.
-    pub(super) fn followed(&mut self, look: u64, ages: &Ages) -> Vec<u64> {
-        let mut windows = vec![0; ages.windows()];
+    /// Followed devices, by window of age.
+    fn followed(&mut self, at_s: f64, ages: &Ages) -> Vec<u64> {
         let last = ages.windows() - 1;
         while let Some(first) = self.cohorts.front().copied() {
-            // Those who still install come back within the hour.
-            let age_s = ages.age_s(first.look, look);
-            if (ages.window(age_s) as usize) < last {
+            if (ages.window(ages.age_s(first.told, at_s)) as usize) < last {
                 break;
             }
             self.old += first.devices;
             self.cohorts.pop_front();
         }
+        let mut windows = vec![0; ages.windows()];
         windows[last] = self.old;
         for cohort in &self.cohorts {
-            windows[ages.window(ages.age_s(cohort.look, look)) as usize] += cohort.devices;
+            windows[ages.window(ages.age_s(cohort.told, at_s)) as usize] += cohort.devices;
         }
         windows
     }
 
-    /// What there is to see at the end of a look; begins the next one.
+    /// What there is to see since the last look; begins the next one.
     pub(super) fn look(&mut self, view: View<'_>, ages: &Ages, chance: &mut Chance) -> StratumLook {
-        let p = view.contact.within(ages.look_s);
-        let followed = self.followed(view.look, ages);
+        let p = view.contact.within(view.at_s - view.since_s);
+        let followed = self.followed(view.at_s, ages);
+        let control = view.control.saturating_sub(self.left);
+        self.crash(&view, &followed, control, chance);
         let mut gathered = std::mem::take(&mut self.gathered);
         gathered.contacts.resize(ages.windows(), 0);
         for (contacts, devices) in gathered.contacts.iter_mut().zip(&followed) {
             *contacts += chance.binomial(*devices, p);
         }
-        let control = view.control.saturating_sub(self.left);
-        let mut events: Vec<HealthEvents> = gathered
-            .events
-            .into_iter()
-            .map(|((look, window, updated, kind), devices)| HealthEvents {
-                arm: if updated { Arm::Updated } else { Arm::Control },
-                look,
-                window,
-                kind,
-                devices,
-            })
-            .collect();
-        events.sort_by_key(|event| (event.arm, event.look, event.window, event.kind));
+        let events = gathered.events.into_iter().map(|((arm, look, window, kind), devices)| {
+            HealthEvents { arm, look, window, kind, devices }
+        });
         StratumLook {
             name: view.name,
             targets: view.targets,
@@ -205,21 +193,57 @@ impl Trial {
             successes: gathered.successes,
             updated_contacts: gathered.contacts,
             control_contacts: chance.binomial(control, p),
-            events,
-            indicators: view.indicators,
+            events: events.collect(),
+            indicators: view.indicator.map_or_else(Vec::new, |it| vec![self.values(it, chance)]),
         }
     }
 
-    /// Control devices that are followed, of that many.
-    pub(super) const fn control(&self, devices: u64) -> u64 {
-        devices.saturating_sub(self.left)
+    /// Devices that crash by themselves since the last look, and more often where a fault shakes
+    /// them.
+    fn crash(&mut self, view: &View<'_>, followed: &[u64], control: u64, chance: &mut Chance) {
+        if view.crashes <= 0.0 {
+            return;
+        }
+        let shaken = self.shaken as f64 / self.told.max(1) as f64 * view.crashes_more;
+        for (window, devices) in followed.iter().enumerate() {
+            let hit =
+                chance.binomial(*devices, super::fleet::within(view.crashes * (1.0 + shaken)));
+            for _ in 0..hit {
+                if let Some(told) = self.pick(chance) {
+                    self.leave(told);
+                }
+                self.find(view.look, window as u8, Arm::Updated, HealthEventKind::Crash);
+            }
+        }
+        for _ in 0..chance.binomial(control, super::fleet::within(view.crashes)) {
+            self.left += 1;
+            self.find(view.look, 0, Arm::Control, HealthEventKind::Crash);
+        }
     }
 
-    /// Devices that were told in that look.
-    pub(super) fn told_in(&self, look: u64) -> u64 {
-        self.cohorts
-            .binary_search_by_key(&look, |cohort| cohort.look)
-            .map_or(0, |at| self.cohorts[at].devices)
+    /// Values of the indicator that came in since the last look, from as many control devices as
+    /// updated ones.
+    fn values(&self, indicator: IndicatorView, chance: &mut Chance) -> IndicatorLook {
+        let count = indicator.devices.min(VALUES_MAX);
+        let shifted = self.shifted as f64 / self.told.max(1) as f64;
+        let mut updated = Vec::new();
+        let mut control = Vec::new();
+        let value = |shift: f64, chance: &mut Chance| {
+            ((shift + indicator.noise * chance.normal()) * 1e6).round() as i64
+        };
+        for _ in 0..count {
+            let shift = if chance.yes(shifted) { indicator.shift } else { 0.0 };
+            updated.push(value(shift, chance));
+            control.push(value(0.0, chance));
+        }
+        IndicatorLook { updated, control }
+    }
+
+    /// Followed devices that were told between two moments, as far as slots tell them apart.
+    pub(super) fn told_between(&self, from_s: f64, to_s: f64, ages: &Ages) -> u64 {
+        let at = |cohort: &Cohort| (f64::from(cohort.told) + 0.5) * ages.slot_s;
+        let told = self.cohorts.iter().filter(|it| at(it) > from_s && at(it) <= to_s);
+        told.map(|cohort| cohort.devices).sum()
     }
 
     fn contact(&mut self, devices: u64, window: u8, ages: &Ages) {
@@ -232,6 +256,9 @@ impl Trial {
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) look: u64,
+    pub(super) at_s: f64,
+    /// When the look before was.
+    pub(super) since_s: f64,
     pub(super) name: StratumName,
     pub(super) targets: u64,
     pub(super) ready: u64,
@@ -239,5 +266,20 @@ pub(super) struct View<'a> {
     /// Devices at rest that the operation has not told to install.
     pub(super) control: u64,
     pub(super) contact: &'a Times,
-    pub(super) indicators: Vec<IndicatorLook>,
+    /// Crashes of a device since the look before, whatever it runs, and how many times more
+    /// there are where a fault shakes it.
+    pub(super) crashes: f64,
+    pub(super) crashes_more: f64,
+    pub(super) indicator: Option<IndicatorView>,
 }
+
+/// Values of an indicator that come in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct IndicatorView {
+    pub(super) devices: u64,
+    pub(super) noise: f64,
+    pub(super) shift: f64,
+}
+
+/// Most values of an indicator in one look; the others would say the same.
+const VALUES_MAX: u64 = 50;
