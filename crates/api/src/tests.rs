@@ -77,7 +77,7 @@ fn a_decision_shows_its_inputs_and_both_speeds() {
         after: Some(rates),
         window: Some(rates),
         artifact_fault: false,
-        policy: model::Policy::default(),
+        policy: model::Policy::threshold(),
         standing: None,
         evidence: None,
     };

@@ -364,7 +364,7 @@ fn nothing_that_changes_a_device_leaves_before_its_intent_is_durable() {
         "#,
     )
     .unwrap();
-    let policy = Some(model::Policy::default());
+    let policy = Some(model::Policy::threshold());
     pair.engine.publish(manifest, "test", policy, None, 1, pair.now).unwrap();
     pair.seen.clear();
     let mut committed = 0;

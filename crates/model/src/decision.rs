@@ -407,6 +407,8 @@ pub enum Reason {
     /// The change is harmful everywhere.
     #[serde(rename = "abort.evidence")]
     EvidenceAgainstAll {
+        /// The phase.
+        phase: Phase,
         /// E-value over all strata, in tenths of its common logarithm.
         e_log10_tenths: i64,
         /// The limit, likewise.
@@ -429,6 +431,12 @@ pub enum Reason {
     Released {
         /// Devices of the holdback.
         holdback: u64,
+    },
+    /// Evidence stopped a release that it rests on.
+    #[serde(rename = "evidence.frozen")]
+    Frozen {
+        /// The operation that was stopped.
+        by: OperationId,
     },
     /// An operator has to let it go on.
     #[serde(rename = "evidence.approval")]
@@ -502,6 +510,7 @@ impl Reason {
             Self::EvidenceAgainstAll { .. } => "abort.evidence",
             Self::Watching { .. } => "evidence.watch",
             Self::Released { .. } => "evidence.release",
+            Self::Frozen { .. } => "evidence.frozen",
             Self::Approval { .. } => "evidence.approval",
             Self::Partial { .. } => "finish.partial",
             Self::Complete => "finish.complete",
@@ -582,10 +591,16 @@ impl Reason {
                 "the change does harm in {}: {excess} of {updated} updated device(s) there failed or fell silent beyond what is usual; the others go on",
                 listed(strata)
             ),
-            Self::EvidenceAgainstAll { e_log10_tenths, limit_log10_tenths, excess, updated } => {
+            Self::EvidenceAgainstAll {
+                phase,
+                e_log10_tenths,
+                limit_log10_tenths,
+                excess,
+                updated,
+            } => {
                 write!(
                     f,
-                    "the change does harm: {excess} of {updated} updated device(s) failed or fell silent beyond what is usual (E = {}, the limit is {})",
+                    "the change does harm in phase {phase}: {excess} of {updated} updated device(s) failed or fell silent beyond what is usual (E = {}, the limit is {})",
                     Power(*e_log10_tenths),
                     Power(*limit_log10_tenths)
                 )
@@ -596,6 +611,9 @@ impl Reason {
             ),
             Self::Released { holdback } => {
                 write!(f, "no late fault has shown, the holdback of {holdback} device(s) follows")
+            }
+            Self::Frozen { by } => {
+                write!(f, "evidence stopped {by}, whose release this one rests on")
             }
             Self::Approval { gate } => write!(f, "{gate}"),
             Self::Partial { strata, left } => write!(

@@ -20,7 +20,7 @@ use crate::{Phase, Rate, Span};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// The rule that decides; paper A's is `threshold`.
+    /// The rule that decides: `evidence` if nothing else is said; paper A's is `threshold`.
     pub rule: Rule,
     /// Where one phase ends and the next begins.
     pub phases: Phases,
@@ -60,7 +60,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            rule: Rule::Threshold,
+            rule: Rule::default(),
             phases: Phases::default(),
             tolerated_errors: PerPhase {
                 test: Rate::percent(1),
@@ -89,6 +89,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Paper A's threshold rule with its own defaults.
+    #[must_use]
+    pub fn threshold() -> Self {
+        Self { rule: Rule::Threshold, ..Self::default() }
+    }
+
     /// Reads a policy in TOML; missing fields take their defaults.
     ///
     /// # Errors
@@ -138,11 +144,10 @@ impl Policy {
 }
 
 /// What decides on the next element.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Rule {
     /// Paper A §III-E: tolerated error rates by phase, speed by the variation of the metrics.
-    #[default]
     Threshold,
     /// A fixed plan that looks at nothing but errors: the legacy schedule of paper A §IV-A.
     Plan {
@@ -169,6 +174,12 @@ pub enum Rule {
     NodeWright(NodeWright),
     /// Flagger's canary analysis: a share that grows after each good check.
     CheckedSteps(CheckedSteps),
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self::Evidence(Evidence::default())
+    }
 }
 
 impl Rule {

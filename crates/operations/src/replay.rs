@@ -401,9 +401,10 @@ mod tests {
 
     #[test]
     fn every_rule_is_replayed() {
-        for policy in
-            ["", "rule = { kind = \"edgehog\", in_progress_max = 5, failed_max = \"9 %\" }"]
-        {
+        for policy in [
+            "rule = { kind = \"threshold\" }",
+            "rule = { kind = \"edgehog\", in_progress_max = 5, failed_max = \"9 %\" }",
+        ] {
             let mut conduct = Conduct::new(operation(Policy::from_toml(policy).unwrap()));
             let mut pool = Pool { ready: 40, waiting: 0, excluded: 0, retries: false };
             let mut decisions = Vec::new();

@@ -207,7 +207,7 @@ fn baseline(seed: u64) -> Experiment {
 /// The policy of the autonomic runs: the strategy of the gentlest slope, so that 150 devices make
 /// enough iterations to see each reaction by itself.
 fn policy() -> Policy {
-    Policy { strategy: Strategy::Linear { add: 1 }, ..Policy::default() }
+    Policy { strategy: Strategy::Linear { add: 1 }, ..Policy::threshold() }
 }
 
 /// The paper's fleet: healthy devices of one kind, and one firmware for all of them.

@@ -34,7 +34,7 @@ fn plan(profiles: Vec<Profile>) -> Plan {
 
 /// A policy whose operations end soon when only waiting devices are left.
 fn policy() -> Policy {
-    Policy { linger: Span::secs(120), ..Policy::default() }
+    Policy { linger: Span::secs(120), ..Policy::threshold() }
 }
 
 fn run(plan: Plan) -> RunReport {
@@ -199,7 +199,7 @@ fn newcomers_and_returners_are_brought_to_compliance() {
     profiles[8].arrives_after = 200 * SECOND;
     let leave = Leave { after: 5 * SECOND, away: 220 * SECOND, says_goodbye: true };
     profiles[9].leaves = Some(leave);
-    let quick = Policy { linger: Span::secs(20), ..Policy::default() };
+    let quick = Policy { linger: Span::secs(20), ..Policy::threshold() };
     let mut plan = plan(profiles);
     plan.orders.push((PUBLISHED, Release::new("1.1.0").order(Some(quick))));
     // The run goes on until both are back.

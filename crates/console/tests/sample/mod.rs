@@ -95,7 +95,7 @@ fn decision(seq: u64, verdict: model::Verdict, reason: model::Reason, speed: u32
         after: Some(rates(1, 63_900)),
         window: Some(rates(1, 52_000)),
         artifact_fault: false,
-        policy: model::Policy::default(),
+        policy: model::Policy::threshold(),
         standing: None,
         evidence: None,
     };
@@ -193,7 +193,7 @@ pub(crate) fn operation() -> OperationDetail {
         chart: ChartView::new(points, &model::Phases::default(), 143),
         evidence: None,
         decisions,
-        policy: serde_json::to_value(model::Policy::default()).unwrap(),
+        policy: serde_json::to_value(model::Policy::threshold()).unwrap(),
     }
 }
 

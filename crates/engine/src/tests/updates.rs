@@ -32,7 +32,7 @@ fn manifest(extra: &str) -> Manifest {
 
 impl Pair {
     fn start(&mut self, extra: &str) {
-        let policy = Some(Policy::default());
+        let policy = Some(Policy::threshold());
         self.engine.publish(manifest(extra), "test", policy, None, 1, self.now).unwrap();
         self.settle();
     }
@@ -169,7 +169,7 @@ fn a_failed_installation_whose_answer_was_lost_is_an_error() {
 fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
     let mut pair = Pair::new(Snapshot::default());
     let location = pair.register_as("Q")[0].location_path().collect::<Vec<_>>().join("/");
-    let mut policy = Policy::default();
+    let mut policy = Policy::threshold();
     policy.retry.attempts_max = 1;
     // What it is asked gets lost, and then it does not listen any more.
     pair.now = pair.now + Duration::from_secs(90);
@@ -200,7 +200,7 @@ fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
 fn a_key_makes_a_release_and_its_operation_once() {
     let mut pair = Pair::new(Snapshot::default());
     for _ in 0..2 {
-        let policy = Some(Policy::default());
+        let policy = Some(Policy::threshold());
         let key = Some("k-1");
         let published =
             pair.engine.publish(manifest(""), "test", policy, key, 1, pair.now).unwrap();
@@ -277,7 +277,7 @@ fn an_update_begins_when_the_order_is_answered() {
         pair.register();
         // The order is on its way when the operation opens.
         pair.engine.order(ME, ask, pair.now).unwrap();
-        let policy = Some(Policy::default());
+        let policy = Some(Policy::threshold());
         pair.engine.publish(manifest(""), "test", policy, None, 1, pair.now).unwrap();
         while let Some(batch) = pair.engine.poll_batch() {
             pair.engine.handle_committed(batch.id, pair.now);

@@ -174,7 +174,7 @@ impl Play {
 
 #[test]
 fn the_threshold_rule_doubles_a_healthy_operation_to_its_end() {
-    let play = Play::played(Policy::default(), TARGETS, 0);
+    let play = Play::played(Policy::threshold(), TARGETS, 0);
     let sizes: Vec<u64> = play.grants.iter().map(|(_, devices)| *devices).collect();
     assert_eq!(sizes[..6], [1, 2, 4, 8, 16, 32]);
     assert_eq!(sizes.iter().max(), Some(&(TARGETS / 4)), "`speed_max`");
@@ -186,7 +186,7 @@ fn the_threshold_rule_doubles_a_healthy_operation_to_its_end() {
 fn the_threshold_rule_aborts_at_the_first_errors() {
     // Every fourth fails. One failed device is an anecdote, but its element was worse than the
     // one before, so the next has one device again; that one fails as well.
-    let play = Play::played(Policy::default(), TARGETS, 4);
+    let play = Play::played(Policy::threshold(), TARGETS, 4);
     let sizes: Vec<u64> = play.grants.iter().map(|(_, devices)| *devices).collect();
     assert_eq!(sizes, [1, 2, 4, 1]);
     let counts = Counts { succeeded: 6, failed: 2, waiting: TARGETS - 8, ..Counts::default() };
@@ -195,7 +195,7 @@ fn the_threshold_rule_aborts_at_the_first_errors() {
 
 #[test]
 fn a_response_time_that_grows_slows_the_threshold_rule_down() {
-    let mut play = Play::new(Policy::default(), TARGETS, 0);
+    let mut play = Play::new(Policy::threshold(), TARGETS, 0);
     for (ms, expected) in [(20, 1), (20, 2), (20, 4), (90, 8), (90, 1)] {
         play.step();
         // Each step decides on the element before and grants the next, whose answers follow.
@@ -208,7 +208,7 @@ fn a_response_time_that_grows_slows_the_threshold_rule_down() {
 fn a_fixed_plan_keeps_its_times() {
     let stage = |percent, secs| Stage { share: Rate::percent(percent), wait: Span::secs(secs) };
     let stages = vec![stage(10, 60), stage(40, 600)];
-    let policy = Policy { rule: Rule::Plan { stages }, ..Policy::default() };
+    let policy = Policy { rule: Rule::Plan { stages }, ..Policy::threshold() };
     let play = Play::played(policy, TARGETS, 0);
     assert_eq!(play.grants, [(0, 10_000), (60, 40_000), (660, 40_000), (1_260, 10_000)]);
     let counts = Counts { succeeded: TARGETS, ..Counts::default() };
@@ -218,7 +218,7 @@ fn a_fixed_plan_keeps_its_times() {
 #[test]
 fn a_rule_that_allows_fills_its_places_to_the_end() {
     let rule = Edgehog { in_progress_max: 500, failed_max: Rate::percent(1) };
-    let policy = Policy { rule: Rule::Edgehog(rule), ..Policy::default() };
+    let policy = Policy { rule: Rule::Edgehog(rule), ..Policy::threshold() };
     let play = Play::played(policy.clone(), TARGETS, 200);
     assert_eq!(play.grants.len() as u64, TARGETS / 500);
     let verdicts: Vec<_> = play.decisions.iter().map(|d| d.verdict.as_str()).collect();
@@ -230,7 +230,7 @@ fn a_rule_that_allows_fills_its_places_to_the_end() {
 
 #[test]
 fn what_an_abort_takes_back_is_counted_once_more() {
-    let mut play = Play::new(Policy::default(), TARGETS, 0);
+    let mut play = Play::new(Policy::threshold(), TARGETS, 0);
     (0..5).for_each(|_| assert!(play.step()));
     let (pool, now) = (Pool { waiting: 7, retries: true, ..ready(1_000) }, play.now);
     let counts = play.conduct.counts(pool);
@@ -247,7 +247,7 @@ fn what_an_abort_takes_back_is_counted_once_more() {
 
 #[test]
 fn orders_are_refused_when_they_make_no_sense() {
-    let mut conduct = Conduct::new(operation(Policy::default()));
+    let mut conduct = Conduct::new(operation(Policy::threshold()));
     let (id, pool, now) = (OperationId(1), ready(10), Time::from_secs(1));
     assert_eq!(conduct.resume(ordered(), now), Err(OrderError::NotPaused(id)));
     assert_eq!(conduct.pause(ordered(), now).unwrap().seq, 1);
@@ -277,7 +277,7 @@ fn many_at_once_are_as_many_one_by_one() {
     };
     let rule = Edgehog { in_progress_max: 500, failed_max: Rate::percent(100) };
     for rule in [Rule::Threshold, Rule::Edgehog(rule)] {
-        let policy = Policy { rule, first_speed: 50, ..Policy::default() };
+        let policy = Policy { rule, first_speed: 50, ..Policy::threshold() };
         let mut many = Conduct::new(operation(policy));
         while many.decide(ready(500), Time::ZERO).is_some() {}
         let element = many.grant(Time::ZERO);

@@ -23,6 +23,8 @@ pub(crate) struct Question<'a> {
     pub(crate) busy: Option<OperationId>,
     /// A more urgent operation that has the device next.
     pub(crate) reserved: Option<OperationId>,
+    /// The version that is taken back: the one downgrade that is permitted (I20).
+    pub(crate) undoes: Option<&'a Version>,
 }
 
 /// Standings already looked up, by kind and version: a fleet has many devices and few of these.
@@ -200,7 +202,12 @@ impl Memory {
             let fits = |manifest: &Manifest| {
                 kind_of(manifest, device).any(|target| fits_hardware(target, device))
             };
-            let standing = question.graph.standing(question.release, version, &fits);
+            let standing = match question.graph.standing(question.release, version, &fits) {
+                Standing::Newer if version.is_some() && version == question.undoes => {
+                    Standing::Path(vec![question.release.id])
+                }
+                standing => standing,
+            };
             self.standings.insert(self.key.as_str().into(), standing);
         }
         &self.standings[self.key.as_str()]

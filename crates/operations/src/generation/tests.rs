@@ -45,7 +45,8 @@ fn verdict_in(
     let graph = graph(std::slice::from_ref(&release));
     let mut device = device(1, "1.0.0");
     change(&mut device);
-    let question = Question { release: &release, graph: &graph, scope, busy, reserved };
+    let question =
+        Question { release: &release, graph: &graph, scope, busy, reserved, undoes: None };
     let verdict = identify(&question, &device, &mut Memory::default());
     let text = match &verdict {
         Eligibility::Eligible { path } => format!("eligible in {}", path.len()),
@@ -121,8 +122,14 @@ fn hardware_is_matched_when_the_manifest_names_it() {
     let release = release(1, manifest);
     let graph = graph(std::slice::from_ref(&release));
     let scope = Scope::Fleet;
-    let question =
-        Question { release: &release, graph: &graph, scope: &scope, busy: None, reserved: None };
+    let question = Question {
+        release: &release,
+        graph: &graph,
+        scope: &scope,
+        busy: None,
+        reserved: None,
+        undoes: None,
+    };
     for (hardware, expected) in
         [(Some("b"), "eligible"), (Some("A"), "not_target.hardware"), (None, "identity.unknown")]
     {
@@ -196,8 +203,14 @@ value = 60
     let release = release(1, Manifest::from_toml(text).unwrap());
     let graph = graph(std::slice::from_ref(&release));
     let scope = Scope::Fleet;
-    let question =
-        Question { release: &release, graph: &graph, scope: &scope, busy: None, reserved: None };
+    let question = Question {
+        release: &release,
+        graph: &graph,
+        scope: &scope,
+        busy: None,
+        reserved: None,
+        undoes: None,
+    };
     for (had, eligible) in [(None, true), (Some("2"), true), (Some("3"), false)] {
         let mut device = device(1, "9.9.9");
         if let Some(version) = had {

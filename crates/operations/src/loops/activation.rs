@@ -23,6 +23,7 @@ impl Loops {
         self.settle_dirty(fleet, now);
         loop {
             self.open_compliance(fleet, now);
+            self.open_undos(fleet, now);
             let mut changed = false;
             for id in self.in_turn(now) {
                 while self.regulate(id, fleet, now) {
@@ -56,6 +57,7 @@ impl Loops {
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
             .chain(self.silence_at())
+            .chain(self.undo_due.values().copied())
             .min()
     }
 
@@ -118,6 +120,7 @@ impl Loops {
                 scope: &run.conduct.operation().scope,
                 busy: None,
                 reserved: None,
+                undoes: run.undoes.as_ref(),
             };
             let verdict = identify(&question, device, &mut run.memory);
             let tries = run.assignments.get(&id).map_or(1, |known| known.tries() + 1);

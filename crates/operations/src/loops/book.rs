@@ -142,6 +142,7 @@ impl Loops {
             self.compliance.failed.insert((run.operation().release, device));
         }
         if state == AttemptState::Succeeded {
+            self.expect_undo(operation, now);
             self.absolve(operation, device);
         }
         if state.is_in_flight() {
@@ -215,6 +216,7 @@ impl Loops {
         let (operation, verdict) = (decision.operation, decision.verdict);
         self.outputs.push_back(Output::Record(Record::Decision(Box::new(decision.clone()))));
         self.tell(Event::Decided(Box::new(decision)));
+        self.expect_undo(operation, now);
         match verdict {
             Verdict::Start { .. } | Verdict::Pause | Verdict::Resume => self.entered(operation),
             Verdict::Abort | Verdict::Finish => self.ended(operation, now),

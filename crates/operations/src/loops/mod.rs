@@ -7,6 +7,7 @@ mod orders;
 mod plan;
 mod reports;
 mod restoration;
+mod undo;
 mod views;
 mod watch;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use model::{
     Assignment, Change, DeviceId, Operation, OperationId, Release, ReleaseId, ReleaseName,
-    ResourcePath, StratumName, Time,
+    ResourcePath, StratumName, Time, Version,
 };
 
 use crate::generation::{Graph, Memory, Targets, Urgency};
@@ -46,6 +47,8 @@ pub struct Loops {
     dirty: BTreeSet<DeviceId>,
     compliance: Compliance,
     experience: Experience,
+    // Operations with updated devices in what evidence stopped, and when to open their undoing.
+    undo_due: BTreeMap<OperationId, Time>,
     outputs: VecDeque<Output>,
 }
 
@@ -74,6 +77,10 @@ struct Run {
     retries: BTreeSet<(Time, DeviceId)>,
     // Under evidence, the devices that are compared.
     comparison: Option<Comparison>,
+    // Under an operation that undoes another, the version it takes back.
+    undoes: Option<Version>,
+    // Paused because of another operation before.
+    was_frozen: bool,
 }
 
 /// What is known of an attempt in flight and need not survive a restart.
@@ -123,6 +130,7 @@ impl Loops {
             dirty: BTreeSet::new(),
             compliance: Compliance::default(),
             experience: Experience::default(),
+            undo_due: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -156,6 +164,8 @@ impl Run {
             queued: BTreeSet::new(),
             retries: BTreeSet::new(),
             comparison: None,
+            undoes: None,
+            was_frozen: false,
         }
     }
 

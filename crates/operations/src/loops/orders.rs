@@ -180,7 +180,9 @@ impl Loops {
             counts_at_end: None,
             agreement: request.agreement,
         };
-        self.runs.insert(id, Run::new(Conduct::new(operation), release.clone()));
+        let undoes = self.undone_version(&operation.origin);
+        let run = Run { undoes, ..Run::new(Conduct::new(operation), release.clone()) };
+        self.runs.insert(id, run);
         self.sort_by_urgency();
         self.record_operation(id);
         self.tell(Event::OperationOpened { operation: id, release: release.id });

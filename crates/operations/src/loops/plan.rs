@@ -56,6 +56,7 @@ impl Loops {
                 scope: &scope,
                 busy: self.busy.get(&device.id).copied(),
                 reserved: self.reserved_by(device, urgency, None),
+                undoes: None,
             };
             survey.count(&release, device, identify(&question, device, &mut memory));
         }

@@ -31,6 +31,12 @@ impl Loops {
             let run = Run::new(conduct, published.release.clone());
             loops.runs.insert(operation.id, run);
         }
+        for operation in &snapshot.operations {
+            let undoes = loops.undone_version(&operation.origin);
+            if let Some(run) = loops.runs.get_mut(&operation.id) {
+                run.undoes = undoes;
+            }
+        }
         for assignment in &snapshot.assignments {
             let Some(run) = loops.runs.get_mut(&assignment.operation) else { continue };
             run.keep(assignment, now);
@@ -51,6 +57,9 @@ impl Loops {
         loops.dirty.extend(fleet.iter().map(|device| device.id));
         loops.settle_dirty(fleet, now);
         loops.restore_comparisons(&snapshot.looks, fleet, now);
+        for operation in &snapshot.operations {
+            loops.expect_undo(operation.id, now);
+        }
         loops.compliance.sweep = false;
         loops
     }

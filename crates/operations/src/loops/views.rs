@@ -136,6 +136,7 @@ impl Loops {
             scope: &run.operation().scope,
             busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
             reserved: self.reserved_by(device, run.urgency, Some(id)),
+            undoes: run.undoes.as_ref(),
         }
     }
 }

@@ -116,6 +116,7 @@ impl Loops {
             scope: &run.conduct.operation().scope,
             busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
             reserved,
+            undoes: run.undoes.as_ref(),
         };
         let place = match identify(&question, device, &mut run.memory) {
             Eligibility::Eligible { .. } => Place::Ready,
@@ -180,6 +181,7 @@ impl Loops {
                 scope: &Scope::Fleet,
                 busy: self.busy.get(&device.id).copied(),
                 reserved: None,
+                undoes: None,
             };
             let verdict = identify(&question, device, &mut standard.memory);
             let parent = self.runs.get(&standard.operation);

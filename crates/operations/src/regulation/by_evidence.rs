@@ -56,7 +56,7 @@ pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
     let rule = inputs.policy.rule.evidence()?;
     let evidence = inputs.evidence.as_deref()?;
     let judged = judged(inputs)?;
-    if let Some(reason) = against_all(&judged) {
+    if let Some(reason) = against_all(&judged, inputs.phase) {
         return Some((Verdict::Abort, reason));
     }
     if let Some(gate) = gate(rule, evidence, &judged, inputs.phase) {
@@ -163,7 +163,7 @@ fn bound(rule: &Rule, stratum: &StratumInputs) -> FaultBound {
 }
 
 /// Everything is stopped or suspect: the operation ends.
-fn against_all(judged: &Judged) -> Option<Reason> {
+fn against_all(judged: &Judged, phase: Phase) -> Option<Reason> {
     let stopping =
         |stratum: &StratumRuling| stratum.scope >= StratumScope::Suspect || stratum.targets == 0;
     let any = judged.strata.iter().any(|stratum| stratum.scope >= StratumScope::Suspect);
@@ -172,6 +172,7 @@ fn against_all(judged: &Judged) -> Option<Reason> {
         let closed = judged.strata.iter().map(|stratum| stratum.log_closed.value());
         let highest = closed.fold(judged.log_global.value(), f64::max);
         Reason::EvidenceAgainstAll {
+            phase,
             e_log10_tenths: log10_tenths(highest),
             limit_log10_tenths: log10_tenths(judged.log_limit.value()),
             excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),

@@ -21,7 +21,7 @@ fn inputs() -> Inputs {
         policy: Policy {
             strategy: Strategy::Linear { add: 4 },
             first_speed: 2,
-            ..Policy::default()
+            ..Policy::threshold()
         },
         standing: None,
         evidence: None,
@@ -230,7 +230,7 @@ fn a_fixed_plan_looks_at_nothing_but_errors() {
     // Reference: paper A §IV-A, under 0.01 %, then 3 %, then 6.25 % of the fleet a slot.
     let stage = |points, wait| Stage { share: Rate::basis_points(points), wait: Span::secs(wait) };
     let stages = vec![stage(1, 172_800), stage(300, 864_000), stage(625, 86_400)];
-    let policy = Policy { rule: Rule::Plan { stages }, ..Policy::default() };
+    let policy = Policy { rule: Rule::Plan { stages }, ..Policy::threshold() };
     let mut plan = Inputs { favourable: 0, speed: 0, policy, phase: Phase::Test, ..inputs() };
     plan.counts = counts(0, 0, 0, 10_000);
     check(&plan, Verdict::Start { speed: 1 }, "start.targets");

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate, Latency, Look,
-    OperationId, OperationState, Policy, Presence, Progress, Rate, Reason, Record, Rule, Span,
-    StratumScope, Time, Undo, Verdict, Version,
+    AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate, HealthEventKind,
+    Latency, Look, OperationId, OperationState, Origin, Policy, Presence, Progress, Rate, Reason,
+    Record, Rule, Span, StratumScope, Time, Undo, Verdict, Version,
 };
 
 use super::world::Durable;
@@ -20,6 +20,7 @@ struct Field {
     now: Time,
     /// Devices that went dead, and when.
     dead: BTreeMap<DeviceId, Time>,
+    crashes: BTreeMap<DeviceId, Time>,
     /// When an order of that device is carried out.
     busy: BTreeMap<DeviceId, (Time, Dispatch)>,
     fate: fn(&model::Device) -> Fate,
@@ -34,6 +35,8 @@ enum Fate {
     Fails,
     /// Dies some seconds after the update.
     Dies(u64),
+    /// Crashes some seconds after the update, and is reachable.
+    Crashes(u64),
 }
 
 impl Field {
@@ -51,6 +54,7 @@ impl Field {
             fleet,
             now: Time::from_secs(1_000),
             dead: BTreeMap::new(),
+            crashes: BTreeMap::new(),
             busy: BTreeMap::new(),
             fate,
             looks: Vec::new(),
@@ -110,6 +114,10 @@ impl Field {
             self.busy.remove(&order.device);
             self.carry_out(&order);
         }
+        let crashed = self.crashes.extract_if(.., |_, at| *at <= self.now);
+        for (device, _) in crashed {
+            self.loops.signal(device, HealthEventKind::Crash);
+        }
         for number in 1..=self.fleet.len() as u64 {
             let id = DeviceId(number);
             let silent = self.dead.get(&id).is_some_and(|at| *at <= self.now);
@@ -142,15 +150,22 @@ impl Field {
             return report(Progress::Failed(fault));
         }
         report(Progress::Returned);
-        let version = Version::new("2.0.0");
+        let model::Change::Firmware(change) = &*order.change else { panic!("{order:?}") };
+        let version = change.version.clone();
         let known = self.fleet.device_mut(device).unwrap();
         known.version = Some(version.clone());
         known.last_seen = self.now;
         self.loops.contact(device, None, &self.fleet, self.now);
         let proof = Progress::Reported { version: Some(version), claims_success: Some(true) };
         self.loops.report(operation, device, attempt, proof, &self.fleet, self.now);
-        if let Fate::Dies(after_s) = fate {
-            self.dead.insert(device, self.now + Duration::from_secs(after_s));
+        match fate {
+            Fate::Dies(after_s) => {
+                self.dead.insert(device, self.now + Duration::from_secs(after_s));
+            }
+            Fate::Crashes(after_s) => {
+                self.crashes.insert(device, self.now + Duration::from_secs(after_s));
+            }
+            Fate::Well | Fate::Fails => {}
         }
     }
 
@@ -245,12 +260,55 @@ fn devices_that_die_later_stop_the_operation() {
     assert!(field.dead.len() <= 60, "{} of 500 died", field.dead.len());
 }
 
+/// What was stopped goes back to the version before, and what rests on it waits.
+#[test]
+fn what_evidence_stopped_is_undone() {
+    for (undo, proposed) in [(Undo::Automatic, false), (Undo::Propose, true)] {
+        let mut field = Field::new(500, |device| {
+            let bad = device.hardware.as_deref() == Some("B");
+            let updates = device.version.as_ref().is_some_and(|version| version.as_str() < "2");
+            if bad && updates { Fate::Crashes(20) } else { Fate::Well }
+        });
+        let before = firmware("sensor", "1.0.0", "");
+        field.loops.publish(before, "test", None, &field.fleet, 7, field.now).unwrap();
+        let id = field.publish(Evidence { undo, ..quick() });
+        field.run(id, 3_000);
+        assert!(field.codes().contains(&"evidence.stratum"), "{:?}", field.codes());
+        for _ in 0..60 {
+            field.tick();
+        }
+        let undoing =
+            field.loops.operations().find(|one| one.origin == Origin::Undo { reverts: id });
+        let undoing = undoing.expect("an operation that undoes").id;
+        if proposed {
+            assert_eq!(field.state(undoing), OperationState::Paused);
+            let waits = Reason::Approval { gate: Gate::Undo };
+            assert!(
+                field.decisions.iter().any(|one| one.operation == undoing && one.reason == waits)
+            );
+            field.loops.resume(undoing, "me", "", field.now).unwrap();
+        }
+        assert_eq!(field.run(undoing, 2_000), OperationState::Finished);
+        assert_eq!((field.updated("A"), field.updated("B")), (400, 0));
+        for _ in 0..100 {
+            field.tick();
+        }
+        assert_eq!(field.updated("B"), 0, "nobody brings it back");
+    }
+}
+
 /// What hits both arms alike is no evidence.
 #[test]
 fn an_outage_of_the_network_stops_nothing() {
+    // In the middle, and when only the holdback is left as control.
+    outage_after(40);
+    outage_after(200);
+}
+
+fn outage_after(seconds: u64) {
     let mut field = Field::new(500, |_| Fate::Well);
-    let id = field.publish(quick());
-    for _ in 0..40 {
+    let id = field.publish(Evidence { watch: Span::secs(600), ..quick() });
+    for _ in 0..seconds {
         field.tick();
     }
     assert!(field.updated("A") > 10);

@@ -77,7 +77,7 @@ pub(crate) fn policy() -> Policy {
     Policy {
         retry: Retry { attempts_max: 3, backoff: Span::secs(30), backoff_max: Span::secs(300) },
         linger: Span::secs(3_600),
-        ..Policy::default()
+        ..Policy::threshold()
     }
 }
 

@@ -119,7 +119,7 @@ async fn an_operation_is_planned_started_and_ordered_about() {
     let request = start(&[]);
     let again = place.call(move |client| client.start(&request, Some("key-1"))).await;
     assert_eq!(again.name, "op-1");
-    let policy = model::Policy { first_speed: 7, ..model::Policy::default() };
+    let policy = model::Policy { first_speed: 7, ..model::Policy::threshold() };
     let other = StartRequest { policy: Some(policy), ..start(&[]) };
     let problem = place.refused(move |client| client.start(&other, Some("key-1"))).await;
     assert_eq!(problem.code, ProblemCode::KeyReused, "{problem}");

@@ -268,7 +268,7 @@ fn draw_policy(random: &mut Random) -> Policy {
         linger: Span::secs(random.between(60, 400)),
         parallel_max: *random.one(&[3, 10_000]),
         must_reach_all: random.chance(Rate::percent(10)),
-        ..Policy::default()
+        ..Policy::threshold()
     };
     if random.chance(Rate::percent(60)) {
         let lax = Rate::percent(50);

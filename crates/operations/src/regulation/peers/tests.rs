@@ -22,7 +22,7 @@ fn started(rule: Rule) -> Inputs {
         after: None,
         window: None,
         artifact_fault: false,
-        policy: Policy { rule, ..Policy::default() },
+        policy: Policy { rule, ..Policy::threshold() },
         standing: Some(Box::new(Standing {
             at: AT,
             course: Course { started: AT, ..Course::default() },

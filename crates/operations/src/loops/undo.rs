@@ -1,0 +1,173 @@
+//! Undoing what evidence stopped: an operation of its own, back to the version before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::{
+    AttemptState, DeviceId, Evidence, Fleet, OperationId, OperationState, Origin, Policy, Reason,
+    ReleaseId, Rule, Scope, StratumScope, Time, Undo, Version,
+};
+
+use super::{Loops, Run};
+use crate::OpenRequest;
+use crate::generation::version_of;
+use crate::mix::mix;
+
+impl Loops {
+    /// After a stop by evidence, and whenever another device turns out to have taken the change,
+    /// undoing is due; devices that follow each other closely go into one operation.
+    pub(super) fn expect_undo(&mut self, operation: OperationId, now: Time) {
+        let Some(run) = self.runs.get(&operation) else { return };
+        if !run.has_harmed() {
+            return;
+        }
+        if run.undo() != Undo::Off {
+            let delay = Duration::from_secs(self.config.compliance_delay_s);
+            self.undo_due.entry(operation).or_insert(now + delay);
+        }
+        self.freeze(operation, now);
+    }
+
+    /// Stops what rests on a release that evidence stopped: operations of later releases of that
+    /// name, and follow-ups of the operation. They go on by an operator's word.
+    fn freeze(&mut self, by: OperationId, now: Time) {
+        let Some(stopped) = self.runs.get(&by) else { return };
+        let section = &stopped.release.manifest.release;
+        let rests = |run: &&Run| {
+            let other = &run.release.manifest.release;
+            let later = other.name == section.name && other.version > section.version;
+            let follows = run.operation().origin == Origin::Compliance { after: by };
+            let goes_on =
+                matches!(run.operation().state, OperationState::Pending | OperationState::Ongoing);
+            goes_on && run.operation().opened <= now && !run.was_frozen && (later || follows)
+        };
+        let dependents: Vec<OperationId> =
+            self.runs.values().filter(rests).map(|run| run.operation().id).collect();
+        for id in dependents {
+            let Some(run) = self.runs.get_mut(&id) else { continue };
+            // Once: an operator who lets it go on has seen the reason.
+            run.was_frozen = true;
+            if let Ok(decision) = run.conduct.pause(Reason::Frozen { by }, now) {
+                self.carry_out(decision, now);
+            }
+        }
+    }
+
+    /// Opens the operations that undo, one for each version that devices come from.
+    pub(super) fn open_undos(&mut self, fleet: &Fleet, now: Time) {
+        let due: Vec<OperationId> =
+            self.undo_due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| *id).collect();
+        for id in due {
+            self.undo_due.remove(&id);
+            let devices_max = self.config.devices_picked_max.max(1);
+            for (release, devices) in self.to_undo(id, fleet) {
+                for devices in devices.chunks(devices_max) {
+                    self.undo(id, release, devices.to_vec(), fleet, now);
+                }
+            }
+        }
+    }
+
+    fn undo(
+        &mut self,
+        reverts: OperationId,
+        release: ReleaseId,
+        devices: Vec<DeviceId>,
+        fleet: &Fleet,
+        now: Time,
+    ) {
+        let Some(run) = self.runs.get(&reverts) else { return };
+        let policy = match &run.operation().policy.rule {
+            // What is undone is not undone again; whether it starts by itself is kept.
+            Rule::Evidence(rule) => Policy {
+                rule: Rule::Evidence(Evidence { budget: None, ..rule.clone() }),
+                ..run.operation().policy.clone()
+            },
+            _ => return,
+        };
+        let seed = mix(run.operation().seed, self.next_operation().0);
+        let request = OpenRequest {
+            release,
+            scope: Scope::Picked { devices },
+            policy,
+            origin: Origin::Undo { reverts },
+            agreement: run.operation().agreement.clone(),
+        };
+        if self.open(request, fleet, seed, now).is_err() {
+            // Too many operations are open: asked again after a while.
+            let wait = Duration::from_secs(self.config.compliance_delay_s.max(1));
+            self.undo_due.insert(reverts, now + wait);
+        }
+    }
+
+    /// Devices that took a change which evidence stopped, by the release of the version they come
+    /// from. Left out are those that nothing is published for, and those already being undone.
+    fn to_undo(&self, id: OperationId, fleet: &Fleet) -> BTreeMap<ReleaseId, Vec<DeviceId>> {
+        let mut devices: BTreeMap<ReleaseId, Vec<DeviceId>> = BTreeMap::new();
+        let Some(run) = self.runs.get(&id) else { return devices };
+        let section = &run.release.manifest.release;
+        let undone: BTreeSet<DeviceId> = self
+            .runs
+            .values()
+            .filter(|other| other.operation().origin == Origin::Undo { reverts: id })
+            .flat_map(|other| match &other.operation().scope {
+                Scope::Picked { devices } => devices.as_slice(),
+                Scope::Fleet => &[],
+            })
+            .copied()
+            .collect();
+        for assignment in run.assignments.values() {
+            let Some(device) = fleet.device(assignment.device) else { continue };
+            let took = assignment.state == AttemptState::Succeeded
+                && version_of(&run.release, device) == Some(&section.version);
+            let known = Some(assignment);
+            if !took || undone.contains(&device.id) || !run.is_harmed(device, known) {
+                continue;
+            }
+            let before = assignment.version_before.as_ref();
+            let release = before.and_then(|version| self.graph.find(&section.name, version));
+            if let Some(release) = release {
+                devices.entry(release).or_default().push(device.id);
+            }
+        }
+        devices
+    }
+
+    /// The version that an operation of that origin takes back.
+    pub(super) fn undone_version(&self, origin: &Origin) -> Option<Version> {
+        let Origin::Undo { reverts } = origin else { return None };
+        Some(self.runs.get(reverts)?.release.manifest.release.version.clone())
+    }
+}
+
+impl Run {
+    /// Whether evidence stopped it or a part of it. What undoes another is not undone itself.
+    fn has_harmed(&self) -> bool {
+        let undoes = matches!(self.operation().origin, Origin::Undo { .. });
+        !undoes && self.harmed_strata().next().is_some()
+    }
+
+    fn undo(&self) -> Undo {
+        self.operation().policy.rule.evidence().map_or(Undo::Off, |rule| rule.undo)
+    }
+
+    /// In an operation that was stopped as a whole the suspects are taken to be harmed as well.
+    fn harmed_strata(&self) -> impl Iterator<Item = &model::StratumRuling> {
+        let least = if self.operation().state == OperationState::Aborted {
+            StratumScope::Suspect
+        } else {
+            StratumScope::Stopped
+        };
+        let course = self.conduct.evidence_course();
+        let strata = course.into_iter().flat_map(|course| &course.judged.strata);
+        strata.filter(move |stratum| stratum.scope >= least)
+    }
+
+    fn is_harmed(&self, device: &model::Device, known: Option<&model::Assignment>) -> bool {
+        let parts = super::evidence::stratum_parts(&self.conduct, &self.release, known, device);
+        self.harmed_strata().any(|stratum| {
+            let name = &stratum.name;
+            [name.hardware.as_str(), name.version.as_str(), name.site.as_str()] == parts
+        })
+    }
+}
