@@ -9,6 +9,7 @@ type Names = BTreeSet<String>;
 
 const MANIFEST: &str = "crates/model/src/manifest.rs";
 const POLICY: &str = "crates/model/src/policy.rs";
+const EVIDENCE: &str = "crates/model/src/policy/evidence.rs";
 const PEER: &str = "crates/model/src/policy/peer.rs";
 const SETTINGS: &str = "crates/server/src/settings.rs";
 const SLOWDOWN: &str = "crates/server/src/slowdown.rs";
@@ -31,7 +32,7 @@ const MANIFEST_TABLES: [Table<'_>; 12] = [
     (MANIFEST, "Expectation", "guard.expect."),
 ];
 
-const POLICY_TABLES: [Table<'_>; 23] = [
+const POLICY_TABLES: [Table<'_>; 26] = [
     (POLICY, "Policy", ""),
     (POLICY, "Rule", "rule."),
     (POLICY, "Stage", "rule.stages."),
@@ -55,6 +56,9 @@ const POLICY_TABLES: [Table<'_>; 23] = [
     (PEER, "NodeWright", "rule."),
     (PEER, "BatchGrowth", "rule.growth."),
     (PEER, "CheckedSteps", "rule."),
+    (EVIDENCE, "Evidence", "rule."),
+    (EVIDENCE, "Latency", "rule.latencies."),
+    (EVIDENCE, "Approval", "rule.approval."),
 ];
 
 const SETTINGS_TABLES: [Table<'_>; 3] = [
@@ -103,6 +107,7 @@ fn defaults_are_the_ones_in_force() {
         ("reference/policy.md", POLICY_TABLES[0]),
         ("reference/policy.md", POLICY_TABLES[3]),
         ("reference/policy.md", POLICY_TABLES[7]),
+        ("reference/policy.md", POLICY_TABLES[23]),
         ("reference/settings.md", SETTINGS_TABLES[0]),
     ] {
         let defaults = defaults(book.source(source), name);
