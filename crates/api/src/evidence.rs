@@ -24,7 +24,7 @@ pub struct EvidenceView {
     pub limit_log10: f64,
     /// Whether the strata together have reached the limit: those that may have caused it pause.
     pub alarm: bool,
-    /// Whether a tenth of what stops is reached.
+    /// Whether some e-value is beyond a twentieth of the limit, a tenth of 1/α.
     pub warning: bool,
     /// Devices that may be harmed before a stop.
     pub budget: u64,

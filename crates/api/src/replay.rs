@@ -19,7 +19,8 @@ pub struct ReplayReport {
     /// Of these, those that the same version of the code had made: a fault. The others were made
     /// by another version, which may have decided otherwise on purpose.
     pub different_same_version: u64,
-    /// Orders of operators, which are made from nothing and cannot be recomputed.
+    /// Orders: of operators, and of another operation's stop. They are made from nothing here and
+    /// cannot be recomputed.
     pub orders: u64,
     /// Looks at the evidence that were folded; 0 under other rules.
     pub looks: u64,

@@ -142,7 +142,7 @@ pub(crate) fn replay(report: &ReplayReport, paint: Paint) -> Vec<String> {
     let mut lines = vec![format!("{}: {verdict}", paint.strong(&report.operation.name))];
     lines.push(labelled(
         "decisions",
-        &format!("{equal} the same, {different} different, {orders} order(s) of operators"),
+        &format!("{equal} the same, {different} different, {orders} order(s)"),
         paint,
     ));
     if *looks > 0 {

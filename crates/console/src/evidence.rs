@@ -26,7 +26,7 @@ pub(crate) fn evidence(evidence: Option<&EvidenceView>, ended: bool) -> Markup {
 fn whole(evidence: &EvidenceView, ended: bool) -> Markup {
     let (said, tone) = match (evidence.alarm, evidence.warning) {
         (true, _) => ("alarm", Tone::Bad),
-        (false, true) => ("warning: a tenth of the limit is reached", Tone::Care),
+        (false, true) => ("warning: past a twentieth of the limit", Tone::Care),
         (false, false) => ("no alarm", Tone::Good),
     };
     html! {
@@ -144,7 +144,7 @@ fn bar(stratum: &StratumView, limit_log10: f64) -> Markup {
     let at = |log10: f64| (log10.max(0.0) / limit_log10.max(0.1) * LIMIT_AT).min(100.0);
     let class = match stratum.closed_log10 {
         e if e >= limit_log10 => "failed",
-        e if e >= limit_log10 - 1.0 => "taken",
+        e if e >= limit_log10 - WARNING_BELOW => "taken",
         _ => "fill",
     };
     let text = format!("E {} of {}", e_value(stratum.closed_log10), e_value(limit_log10));
@@ -168,6 +168,9 @@ fn devices(count: f64) -> String {
     let whole = count.round() as u64;
     if count.abs() < 100.0 { decimal((count * 10.0).round() / 10.0) } else { number(whole) }
 }
+
+/// Powers of ten below the limit from which there is a warning: a twentieth of it.
+const WARNING_BELOW: f64 = 1.301_03;
 
 /// Where the limit lies on a bar, in percent: what is beyond it can be seen to be.
 const LIMIT_AT: f64 = 80.0;
