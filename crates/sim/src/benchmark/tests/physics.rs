@@ -5,7 +5,7 @@ use model::{Edgehog, Policy, Rate, Rule, Span};
 use crate::benchmark::chance::Chance;
 use crate::benchmark::fleet::Fleet;
 use crate::benchmark::kinds::kinds;
-use crate::benchmark::run::Run;
+use crate::benchmark::run::{Run, START_S};
 use crate::benchmark::{Benchmark, Cell, Contestant, Scenario, Times, scenario};
 
 /// A policy under a name, as its system would reach devices.
@@ -123,7 +123,9 @@ fn nobody_is_lost_on_the_way() {
     let scenario = scenario("B12").unwrap();
     let mut small = scenario;
     small.devices = 20_000;
-    for name in ["aws-jobs", "hawkbit-90-5", "paper-a-x4", "nodewright-x2-90", "flagger"] {
+    for name in
+        ["aws-jobs", "hawkbit-90-5", "paper-a-x4", "nodewright-x2-90", "flagger", "evidence-1000"]
+    {
         let contestant = shipped(name);
         let mut run = Run::new(&small, &contestant, 3);
         for _ in 0..3_000 {
@@ -133,4 +135,40 @@ fn nobody_is_lost_on_the_way() {
             run.check();
         }
     }
+}
+
+#[test]
+fn a_look_has_the_contacts_and_the_losses_of_both_arms() {
+    // Everybody lost at one percent an hour, told or not; 30 minutes between contacts.
+    let mut scenario = plain(40_000);
+    scenario.benign.silence_per_hour = Rate::percent(1);
+    let contestant = Contestant::named("evidence-1000").remove(0);
+    let mut run = Run::new(&scenario, &contestant, 4);
+    let mut looks = Vec::new();
+    while run.at_s() < 14.0 * 3_600.0 && run.step() {
+        looks.append(&mut run.looked);
+    }
+    let (mut told, mut contacts, mut expected, mut events) = (0, [0.0_f64; 2], 0.0, [0.0_f64; 2]);
+    let mut last_s = 0.0;
+    for look in &looks {
+        let at_s = look.at.since(model::Time::from_secs(START_S)).as_secs_f64();
+        for stratum in &look.strata {
+            told += stratum.updated;
+            contacts[0] += stratum.control_contacts as f64;
+            contacts[1] += stratum.updated_contacts.iter().sum::<u64>() as f64;
+            expected += stratum.ready as f64 * (1.0 - (-(at_s - last_s) / 1_800.0).exp());
+            for event in &stratum.events {
+                events[usize::from(event.arm == model::Arm::Updated)] += event.devices as f64;
+            }
+        }
+        last_s = at_s;
+    }
+    assert!((contacts[0] / expected - 1.0).abs() < 0.01, "{contacts:?} for {expected}");
+    assert!(told > 30_000, "{told}");
+    // A contact is the last one with the same probability in both arms, but for those that an
+    // installation itself adds and for the last two hours, whose silence is not found yet.
+    let rate = |arm: usize| events[arm] / contacts[arm];
+    assert!(events[0] > 100.0 && events[1] > 100.0, "{events:?}");
+    let ratio = rate(1) / rate(0);
+    assert!((0.75..1.15).contains(&ratio), "{ratio}: {events:?} of {contacts:?}");
 }

@@ -14,13 +14,11 @@ fn small(name: &str) -> crate::benchmark::Scenario {
 fn cells(threads: usize, seed: u64) -> Vec<Cell> {
     let benchmark = Benchmark {
         scenarios: vec![small("G2"), small("B7"), small("B10")],
-        contestants: Contestant::named("defaults")
+        contestants: ["evidence-200", "paper-a", "aws-jobs", "hawkbit", "flagger"]
             .into_iter()
-            .filter(|it| {
-                !["nerves-hub", "nebraska", "nodewright", "legacy"].contains(&it.name.as_str())
-            })
+            .flat_map(Contestant::named)
             .collect(),
-        runs: 6,
+        runs: 3,
         seed,
         threads: NonZeroUsize::new(threads),
     };
