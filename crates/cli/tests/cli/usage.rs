@@ -114,6 +114,51 @@ fn nothing_eligible_is_code_5() {
 }
 
 #[test]
+fn a_replay_that_differs_is_code_8() {
+    let report = |all_equal: bool, differing: &str| {
+        format!(
+            r#"{{"operation":{{"id":1,"name":"op-1"}},"all_equal":{all_equal},"equal":4,"different":{},"different_same_version":0,"orders":1,"looks":9,"differing":[{differing}],"code_version":"0.1.0"}}"#,
+            u8::from(!all_equal)
+        )
+    };
+    let check = |body: &str, code: i32, says: &[&str]| {
+        let server = answer("200 OK", body);
+        let ran = run(["operation", "replay", "op-1", "--server", &server]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (code, ""), "{ran:?}");
+        for part in says {
+            assert!(ran.stdout.contains(part), "`{part}` is missing: {ran:?}");
+        }
+    };
+    check(&report(true, ""), 0, &["every decision comes out the same", "9 folded"]);
+    let differing = r#"{"seq":3,"at":"2026-11-22T09:00:00.000Z","code_version":"0.0.9","same_version":false,"differences":[{"part":"verdict","stored":"Abort","again":"Finish"}]}"#;
+    check(
+        &report(false, differing),
+        8,
+        &["1 decision(s) come out differently", "#3 09:00:00", "version 0.0.9", "stored Abort"],
+    );
+}
+
+#[test]
+fn settings_of_other_systems_are_read_as_policies() {
+    let folder = Folder::new("import");
+    let job =
+        folder.file("job.json", b"{\"jobExecutionsRolloutConfig\": {\"maximumPerMinute\": 9}}");
+    let plan = |more: &[&str]| {
+        let policy = ["operation", "plan", "x", "--policy", job.to_str().unwrap()];
+        run(policy.iter().chain(more))
+    };
+    let ran = plan(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("hint: a policy is TOML; --import SYSTEM reads"), "{ran:?}");
+    let ran = plan(&["--import", "hawkbit", "--server", "http://127.0.0.1:1"]);
+    assert!(ran.stderr.contains("no server answers"), "it is understood: {ran:?}");
+    let ran = plan(&["--import", "edgehog"]);
+    assert!(ran.stderr.contains("job.json: `rolloutMechanism` is missing"), "{ran:?}");
+    let ran = run(["operation", "plan", "x", "--import", "aws"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+}
+
+#[test]
 fn versions_and_completions_are_printed() {
     let ran = run(["version"]);
     assert_eq!((ran.code, ran.stdout), (0, format!("bellwether {}\n", env!("CARGO_PKG_VERSION"))));
