@@ -117,7 +117,8 @@ pub(crate) struct Dev {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5683")]
     pub(crate) coap: SocketAddr,
 
-    /// End when the sample operation ends: 0 finished, 3 aborted, 4 not ended within --timeout
+    /// End when the sample operation ends: 0 finished, 3 aborted, 9 stopped for a part of the
+    /// devices, 4 not ended within --timeout. What was stopped is undone before
     #[arg(long)]
     pub(crate) once: bool,
 
@@ -494,6 +495,8 @@ pub(crate) enum Sim {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Compare rollout rules on fleets and faults in virtual time
+    Benchmark(SimBenchmark),
     /// Run the whole system in virtual time with faults drawn from a seed, checking it at each step
     Run {
         /// The seed
@@ -503,6 +506,50 @@ pub(crate) enum Sim {
         #[arg(long, value_name = "N", default_value_t = 1)]
         seeds: u64,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimBenchmark {
+    /// Shipped scenario, e.g. B4; may be repeated [default: all]
+    #[arg(long = "scenario", value_name = "NAME")]
+    pub(crate) scenarios: Vec<String>,
+
+    /// Scenario of your own in TOML; may be repeated
+    #[arg(long = "scenario-file", value_name = "FILE")]
+    pub(crate) scenario_files: Vec<PathBuf>,
+
+    /// Policy: a name, all of a system such as aws-jobs*, defaults, tuned, all, or a file in TOML;
+    /// may be repeated [default: defaults and tuned]
+    #[arg(long = "policy", value_name = "NAME|FILE")]
+    pub(crate) policies: Vec<String>,
+
+    /// Runs of each policy in each scenario
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) runs: u64,
+
+    /// Decides everything chance has a part in
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Threads, which change no result [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
+
+    /// Folder for results.csv, results.json, table.md and the pictures; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Draw this many scenarios from documented ranges instead
+    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "scenario_files"])]
+    pub(crate) sweep: Option<u64>,
+
+    /// Seed of the first drawn scenario; each further one has the next number
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "sweep")]
+    pub(crate) sweep_seed: u64,
+
+    /// List the scenarios and policies, or print a scenario's file with --scenario, and end
+    #[arg(long)]
+    pub(crate) list: bool,
 }
 
 #[derive(Debug, Args)]
@@ -587,7 +634,8 @@ Start with `bellwether dev`: a server, 150 simulated devices and a sample releas
 install.
 
 Exit codes: 0 done or finished, 1 failed, 2 wrong usage, 3 operation aborted, 4 timed out, or
-paused while waiting, 5 nothing to update, 6 conflict, 7 not authorised, 8 a replay differs";
+paused while waiting, 5 nothing to update, 6 conflict, 7 not authorised, 8 a replay differs,
+9 finished without a part that was stopped";
 
 fn scenario() -> impl TypedValueParser<Value = Scenario> {
     PossibleValuesParser::new(Scenario::ALL.map(Scenario::as_str))

@@ -14,12 +14,14 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::signal::Interrupt;
 
+mod benchmark;
 mod figure_5;
 
 pub(super) fn run(command: &Sim, output: &Output) -> Result<Exit, Failure> {
     match command {
         Sim::Fleet(fleet) if fleet.describe => describe(fleet, output),
         Sim::Fleet(fleet) => runtime()?.block_on(run_fleet(fleet, output)),
+        Sim::Benchmark(arguments) => benchmark::run(arguments, output),
         Sim::Figure5 { out } => figure_5::run(out, output),
         Sim::Run { seed, seeds } => run_seeds(*seed, *seeds, output),
     }
