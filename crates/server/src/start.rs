@@ -64,20 +64,24 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Opens the data folder, restores what is known and listens.
+    /// Listens, opens the data folder and restores what is known.
     ///
     /// # Errors
     /// [`StartError`], each in one sentence that says what would help.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        // The ports come first: a server that gets none must not leave a data folder behind.
+        let (sockets, listener) = match bind(&settings).await {
+            Ok(bound) => bound,
+            // Most likely the same command runs already; the folder tells which process it is.
+            Err(error) => {
+                return Err(DataDir::check_free(&settings.data).err().map_or(error, Into::into));
+            }
+        };
         let dir = DataDir::open(&settings.data)?;
         let mut store = dir.store(&store::Options::default())?;
         let artifacts = dir.artifacts(settings.artifact_bytes_max)?;
         let snapshot = store.load()?;
         let reader = store.reader()?;
-        let sockets = bind_coap(&settings)?;
-        let address_of =
-            |error: io::Error| address_error("the console", settings.http, &error, "--http");
-        let listener = TcpListener::bind(settings.http).await.map_err(address_of)?;
         let local = sockets.first().and_then(|socket| socket.local_addr().ok());
         let coap = local.unwrap_or(settings.coap);
         let http = listener.local_addr().unwrap_or(settings.http);
@@ -174,9 +178,13 @@ fn restore(
     Ok(engine)
 }
 
-fn bind_coap(settings: &Settings) -> Result<Vec<UdpSocket>, StartError> {
-    port::bind(settings.coap, settings.coap_receive_buffer_bytes)
-        .map_err(|error| address_error("the device server", settings.coap, &error, "--coap"))
+async fn bind(settings: &Settings) -> Result<(Vec<UdpSocket>, TcpListener), StartError> {
+    let sockets = port::bind(settings.coap, settings.coap_receive_buffer_bytes)
+        .map_err(|error| address_error("the device server", settings.coap, &error, "--coap"))?;
+    let listener = TcpListener::bind(settings.http)
+        .await
+        .map_err(|error| address_error("the console", settings.http, &error, "--http"))?;
+    Ok((sockets, listener))
 }
 
 fn address_error(

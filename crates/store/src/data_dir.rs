@@ -50,6 +50,20 @@ impl DataDir {
         Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) })
     }
 
+    /// Tells whether another process holds the folder, without creating or changing anything.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]. A folder that is missing or cannot be looked at is held by nobody.
+    pub fn check_free(path: &Path) -> Result<(), StoreError> {
+        let Ok(mut lock) = File::open(path.join(LOCK)) else { return Ok(()) };
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::InUse { path: path.to_owned(), pid: holder(&mut lock) })
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

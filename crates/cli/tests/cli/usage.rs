@@ -226,6 +226,8 @@ fn settings_that_cannot_be_used_are_refused_in_one_sentence() {
     let said = serve(&[&["--data", data.to_str().unwrap()][..], &ports].concat());
     assert!(said.contains(&format!("{taken}: the port is used")), "{said}");
     assert!(said.contains("--coap"), "{said}");
-    let said = serve(&["--data", file.to_str().unwrap(), "--http", "127.0.0.1:0"]);
+    assert!(!data.exists(), "a server without its ports leaves nothing behind");
+    let free = ["--http", "127.0.0.1:0", "--coap", "127.0.0.1:0"];
+    let said = serve(&[&["--data", file.to_str().unwrap()][..], &free].concat());
     assert!(said.contains("b.toml"), "{said}");
 }

@@ -24,8 +24,10 @@ fn a_missing_folder_is_created_with_its_parents() {
 #[test]
 fn a_second_opener_is_refused_by_name() {
     let folder = Folder::new();
+    DataDir::check_free(folder.path()).unwrap();
     let dir = DataDir::open(folder.path()).unwrap();
     let error = DataDir::open(folder.path()).unwrap_err();
+    assert_eq!(DataDir::check_free(folder.path()).unwrap_err(), error);
     let pid = Some(std::process::id());
     assert_eq!(error, StoreError::InUse { path: folder.path().to_owned(), pid });
     let message = error.to_string();
@@ -36,6 +38,7 @@ fn a_second_opener_is_refused_by_name() {
     drop(dir);
     assert!(DataDir::open(folder.path()).is_err());
     drop(store);
+    DataDir::check_free(folder.path()).unwrap();
     DataDir::open(folder.path()).unwrap();
 }
 
