@@ -12,6 +12,7 @@ mod configuration;
 mod datamodel;
 mod firmware;
 mod guards;
+mod manifest;
 mod procedure;
 
 pub use ask::{Answer, Ask, firmware_path};
@@ -20,4 +21,5 @@ pub use datamodel::{
     absorb, forget_values, identity_reads, identity_resources, scalar, standing_observations, value,
 };
 pub use firmware::FirmwareUpdate;
+pub use manifest::{Unfit, check_manifest, manifest_remarks};
 pub use procedure::{Output, Pace, Procedure, Standing};

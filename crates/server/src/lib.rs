@@ -13,12 +13,14 @@ mod http;
 mod inbox;
 mod journal;
 mod knowledge;
+mod manifest;
 mod port;
 mod settings;
 mod slowdown;
 mod start;
 
 pub use driver::{Handle, Unavailable};
+pub use manifest::lint;
 pub use settings::{Settings, SettingsError};
 pub use slowdown::{Slowdown, SlowdownStage};
 pub use start::{Server, StartError};

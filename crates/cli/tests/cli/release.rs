@@ -40,6 +40,17 @@ fn mistakes_are_shown_with_their_place() {
     check("size", "size   = 3", "size   = 4", ":13:1: error: `size` is 4, but ");
     check("digest", "sha256 = \"ba", "sha256 = \"bb", ":14:1: error: `sha256` is not that of ");
     check("image", "image.bin", "other.bin", ":15:1: error: the image cannot be read: ");
+    let guard =
+        "file   = \"image.bin\"\n[[guard]]\nname = \"g\"\npath = \"/5/0/0\"\nexpect = { min = 1 }";
+    check(
+        "guard",
+        "file   = \"image.bin\"",
+        guard,
+        ":18:8: error: /5/0/0 (Package) cannot be read",
+    );
+    let image = &MANIFEST[MANIFEST.find("[[artifact]]").unwrap()..];
+    let write = "[[write]]\npath = \"/5/0/2\"\nvalue = 1";
+    check("write", image, write, ":13:8: error: /5/0/2 must not be written by a configuration");
     check("syntax", "[[target]]", "[[target]", ":8:");
 }
 

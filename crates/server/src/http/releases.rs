@@ -23,7 +23,7 @@ use crate::start::random_seed;
 
 /// Looks at a manifest without publishing it.
 pub(super) async fn lint(Content(request): Content<LintRequest>) -> Json<LintReport> {
-    Json(LintReport::of(&request))
+    Json(crate::lint(&request))
 }
 
 /// Publishes a release. The same manifest again changes nothing and gives the same answer, with
@@ -34,10 +34,11 @@ pub(super) async fn publish(
     Content(request): Content<PublishRequest>,
 ) -> Result<(StatusCode, Json<PublishResponse>), Refusal> {
     let key = idempotency_key(&headers)?;
-    let manifest = request.format.read(&request.manifest)?;
+    let manifest = crate::manifest::read(request.format, &request.manifest)?;
     let policy = site.policy(request.policy)?;
     let by = by_or_api(request.by);
-    let remarks = manifest.lint();
+    let mut remarks = manifest.lint();
+    remarks.extend(fleet::manifest_remarks(&manifest));
     let image = site.image(&manifest).await?;
     let start = request.start.then_some(policy);
     let (release, operation, is_new) = site

@@ -44,7 +44,7 @@ impl Checked {
 pub(super) fn check(file: &Path) -> Result<Checked, Failure> {
     let text = read_text(file)?;
     let request = LintRequest { manifest: text, format: ManifestFormat::Auto };
-    let mut report = LintReport::of(&request);
+    let mut report = server::lint(&request);
     let text = request.manifest;
     let manifest = Manifest::parse(&text).ok();
     let mut image = None;
