@@ -51,6 +51,8 @@ impl Run {
         };
         match (&assignment.state, watch.probed) {
             (AttemptState::Granted, _) if self.is_queued(assignment.device) => None,
+            // It goes on when the device is awake; only the policy's limit for a try ends it.
+            (state, _) if may_sleep(state) && watch.asleep.is_some() => None,
             (
                 AttemptState::Granted
                 | AttemptState::Sent
@@ -105,16 +107,24 @@ impl Run {
         if assignment.state.is_settled() {
             self.watches.remove(&device);
         } else if moved {
-            let fresh = Watch { heard: now, bytes: 0, probed: None, told: false, due: None };
+            let fresh =
+                Watch { heard: now, asleep: None, bytes: 0, probed: None, told: false, due: None };
             let watch = self.watches.entry(device).or_insert(fresh);
             watch.heard = now;
             watch.probed = None;
             if assignment.state == AttemptState::Granted {
+                watch.asleep = None;
                 watch.bytes = 0;
                 watch.told = false;
             }
         }
     }
+}
+
+/// Whether a device in this state only waits for an order, so that its sleep is no standstill.
+/// Earlier it is the device that must make progress, and afterwards it has to prove itself.
+pub(super) const fn may_sleep(state: &AttemptState) -> bool {
+    matches!(state, AttemptState::Transferred)
 }
 
 impl Loops {

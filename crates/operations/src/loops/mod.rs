@@ -88,6 +88,8 @@ struct Run {
 struct Watch {
     // Last sign of progress before the installation.
     heard: Time,
+    // Since when it sleeps, which does not count as a standstill.
+    asleep: Option<Time>,
     bytes: u64,
     probed: Option<Time>,
     // An intent to install was durable before the restart: it may be installing.

@@ -6,6 +6,7 @@ use model::{
 };
 
 use super::Loops;
+use super::book::may_sleep;
 use crate::enforcement::{After, Assessment, Attempt, Reading, assess, extract, retry};
 use crate::generation::version_of;
 use crate::{Event, Output};
@@ -114,8 +115,31 @@ impl Loops {
             AttemptState::Granted if presence == Some(Presence::Asleep) => {
                 self.left(assignment, now);
             }
-            _ => {}
+            _ => self.keep_time(&assignment, presence == Some(Presence::Asleep), now),
         }
+    }
+
+    /// Stops the clock of a device that waits for an order while it sleeps, and lets it go on afterwards.
+    fn keep_time(&mut self, assignment: &Assignment, asleep: bool, now: Time) {
+        if !may_sleep(&assignment.state) {
+            return;
+        }
+        let Assignment { operation, device, since, .. } = *assignment;
+        let Some(watch) =
+            self.runs.get_mut(&operation).and_then(|run| run.watches.get_mut(&device))
+        else {
+            return;
+        };
+        match (asleep, watch.asleep) {
+            (true, None) => watch.asleep = Some(now),
+            (false, Some(from)) => {
+                let heard = watch.heard.max(since);
+                watch.heard = heard + now.since(from.max(heard));
+                watch.asleep = None;
+            }
+            _ => return,
+        }
+        self.reschedule(operation, device);
     }
 
     /// Gives back the grants that wait for their turn and whose devices are away.
@@ -411,6 +435,12 @@ impl Loops {
                 self.faulted(assignment, Fault { kind: FaultKind::NoAnswer, detail }, None, now);
                 self.outputs.push_back(Output::Recall { operation, device, attempt });
             }
+            AttemptState::Transferred
+                if is_asleep(fleet, device) && !self.is_over_limit(&assignment, now) =>
+            {
+                // It slept already when the server began to watch it.
+                self.keep_time(&assignment, true, now);
+            }
             AttemptState::Sent | AttemptState::Accepted | AttemptState::Transferred => {
                 let detail = "no progress before the installation".to_owned();
                 let kind = FaultKind::ConnectionLost;
@@ -485,6 +515,10 @@ impl Loops {
         let assessment = self.assessed(&assignment, device, version.as_ref(), None, now);
         self.conclude(assignment, assessment, version.as_ref(), device, now);
     }
+}
+
+fn is_asleep(fleet: &Fleet, device: DeviceId) -> bool {
+    fleet.device(device).is_some_and(|device| device.presence == Presence::Asleep)
 }
 
 /// Times that a device may leave just when it was to be asked before each counts as a try; one

@@ -716,6 +716,59 @@ fn a_device_that_sleeps_before_anything_was_sent_loses_no_try() {
     assert_eq!(bench.loops.counts(id).unwrap().succeeded, 2);
 }
 
+/// Sleep between the end of the transfer and the order to install is no standstill: only the time
+/// awake counts. Before that the device must make progress by itself.
+#[test]
+fn a_device_that_sleeps_after_the_transfer_goes_on_when_it_is_awake() {
+    let mut bench = Bench::new(fleet(1, "1.0.0"));
+    let id = bench.publish(firmware("sensor", "2.0.0", ""), policy());
+    let order = bench.dispatches().remove(0);
+    bench.report(&order, Progress::Sent);
+    bench.report(&order, Progress::Transferred);
+    // Of the 120 s allowed it is awake for 100 s, then for 19 s, then for 2 s.
+    bench.later(100);
+    for awake_s in [19, 2] {
+        bench.presence(1, Presence::Asleep);
+        bench.later(3_600);
+        bench.presence(1, Presence::Online);
+        assert_eq!(bench.state(id, 1), "transferred");
+        bench.later(awake_s);
+    }
+    assert_eq!(bench.state(id, 1), "deferred");
+    assert_eq!(bench.loops.assignment(id, order.device).unwrap().tries(), 1);
+    // Awake in time it simply succeeds.
+    let again = dispatched(bench.later(3_600)).remove(0);
+    bench.report(&again, Progress::Sent);
+    bench.report(&again, Progress::Transferred);
+    bench.presence(1, Presence::Asleep);
+    bench.later(3_600);
+    bench.presence(1, Presence::Online);
+    bench.succeed(&again, "2.0.0");
+    assert_eq!(bench.state(id, 1), "succeeded");
+    // Who does not even call any more is away, the policy's own limit knows no sleep, and a
+    // transfer that stands still is given up.
+    let transferred = (Progress::Transferred, "transferred");
+    for ((progress, state), limit, then) in [
+        (transferred.clone(), None, Presence::Offline),
+        (transferred, Some(Span::secs(900)), Presence::Asleep),
+        ((Progress::Accepted, "deferred"), None, Presence::Asleep),
+        ((Progress::Sent, "deferred"), None, Presence::Asleep),
+    ] {
+        let mut bench = Bench::new(fleet(1, "1.0.0"));
+        let policy = Policy { attempt_limit: limit, ..policy() };
+        let id = bench.publish(firmware("sensor", "2.0.0", ""), policy);
+        let order = bench.dispatches().remove(0);
+        bench.report(&order, Progress::Sent);
+        bench.report(&order, progress);
+        bench.presence(1, Presence::Asleep);
+        bench.later(600);
+        assert_eq!(bench.state(id, 1), state);
+        bench.presence(1, then);
+        bench.later(301);
+        assert_eq!(bench.state(id, 1), "deferred", "{then:?}");
+    }
+}
+
 /// A device that hears nothing and calls all the same must not be granted for ever.
 #[test]
 fn a_device_that_always_leaves_when_it_is_asked_runs_out_of_tries() {
