@@ -64,8 +64,9 @@ impl SqliteStore {
     /// to date.
     ///
     /// # Errors
-    /// [`StoreError::NewerSchema`], [`StoreError::Foreign`], [`StoreError::Damaged`], or what is
-    /// wrong with the folder. The database is not changed then.
+    /// [`StoreError::NewerSchema`], [`StoreError::Foreign`], [`StoreError::Damaged`],
+    /// [`StoreError::ReadOnly`], or what is wrong with the folder. The database is not changed
+    /// then.
     pub fn open(dir: &DataDir, options: &Options) -> Result<Self, StoreError> {
         let path = dir.path().join(FILE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -73,6 +74,13 @@ impl SqliteStore {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)
             .map_err(|error| StoreError::from_sqlite(&error, &path))?;
+        // A file that cannot be written is opened for reading without a word.
+        let name = rusqlite::MAIN_DB;
+        match connection.is_readonly(name) {
+            Ok(false) => {}
+            Ok(true) => return Err(StoreError::ReadOnly { path }),
+            Err(error) => return Err(StoreError::from_sqlite(&error, &path)),
+        }
         let store = Self::prepare(connection, path, options, Some(dir.clone()))?;
         sync_folder(dir.path())?;
         Ok(store)

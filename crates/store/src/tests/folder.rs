@@ -103,6 +103,24 @@ fn a_database_that_is_not_as_it_should_be_is_refused_untouched() {
 }
 
 #[test]
+fn a_database_that_cannot_be_written_is_refused_at_once() {
+    let folder = Folder::new();
+    open(folder.path()).unwrap().commit(&running()).unwrap();
+    let database = folder.path().join("bellwether.db");
+    let writable = fs::metadata(&database).unwrap().permissions();
+    let mut read_only = writable.clone();
+    read_only.set_readonly(true);
+    fs::set_permissions(&database, read_only).unwrap();
+    // A superuser may write all the same.
+    let may_write = fs::OpenOptions::new().write(true).open(&database).is_ok();
+    let opened = open(folder.path()).err();
+    fs::set_permissions(&database, writable).unwrap();
+    let refused = (!may_write).then_some(StoreError::ReadOnly { path: database });
+    assert_eq!(opened, refused);
+    open(folder.path()).unwrap();
+}
+
+#[test]
 fn a_cut_database_is_noticed_by_the_audit() {
     let folder = Folder::new();
     open(folder.path()).unwrap().commit(&running()).unwrap();
