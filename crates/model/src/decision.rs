@@ -539,7 +539,8 @@ impl fmt::Display for Reason {
             Self::MustReachAll { failed } => {
                 write!(
                     f,
-                    "the change must reach every target and {failed} device(s) cannot be changed"
+                    "the change must reach every target and {} cannot be changed",
+                    Devices(*failed)
                 )
             }
             Self::Improved { by } => {
@@ -573,11 +574,13 @@ impl Reason {
         match self {
             Self::Budget { budget, rate_upper, unresolved } => write!(
                 f,
-                "at most {rate_upper} of the updated devices can be harmed (95 % sure), {unresolved} of them are not judged yet, and the budget is {budget} harmed device(s)"
+                "at most {rate_upper} of the updated devices can be harmed (95 % sure), {unresolved} of them are not judged yet, and the budget allows {} to be harmed",
+                Devices(*budget)
             ),
             Self::Servers { ratio, limit } => write!(
                 f,
-                "the server takes {ratio} of its usual time to answer, so at most {limit} device(s) are changed at a time"
+                "the server takes {ratio} of its usual time to answer, so at most {} may be changed at a time",
+                Devices(*limit)
             ),
             Self::Alarm { e_log10_tenths, suspects } => write!(
                 f,
@@ -588,8 +591,9 @@ impl Reason {
             Self::Cleared => f.write_str("the alarm is over"),
             Self::StrataStopped { strata, excess, updated } => write!(
                 f,
-                "the change does harm in {}: {excess} of {updated} updated device(s) there failed or fell silent beyond what is usual; the others go on",
-                listed(strata)
+                "the change does harm in {}: {excess} of {} updated there failed or fell silent beyond what is usual; the others go on",
+                listed(strata),
+                Devices(*updated)
             ),
             Self::EvidenceAgainstAll {
                 phase,
@@ -600,17 +604,19 @@ impl Reason {
             } => {
                 write!(
                     f,
-                    "the change does harm in phase {phase}: {excess} of {updated} updated device(s) failed or fell silent beyond what is usual (E = {}, the limit is {})",
+                    "the change does harm in phase {phase}: {excess} of {} updated failed or fell silent beyond what is usual (E = {}, the limit is {})",
+                    Devices(*updated),
                     Power(*e_log10_tenths),
                     Power(*limit_log10_tenths)
                 )
             }
             Self::Watching { holdback, until } => write!(
                 f,
-                "everyone but a holdback of {holdback} device(s) is updated; it stays until {until} as the control for faults that show late"
+                "everyone but a holdback of {} is updated; it stays until {until} as the control for faults that show late",
+                Devices(*holdback)
             ),
             Self::Released { holdback } => {
-                write!(f, "no late fault has shown, the holdback of {holdback} device(s) follows")
+                write!(f, "no late fault has shown, the holdback of {} follows", Devices(*holdback))
             }
             Self::Frozen { by } => {
                 write!(f, "evidence stopped {by}, whose release this one rests on")
@@ -618,7 +624,8 @@ impl Reason {
             Self::Approval { gate } => write!(f, "{gate}"),
             Self::Partial { strata, left } => write!(
                 f,
-                "every target is settled but {left} device(s) in {}, which evidence stopped",
+                "every target is settled but {} in {}, which evidence stopped",
+                Devices(*left),
                 listed(strata)
             ),
             _ => self.fmt_peer(f),
@@ -644,12 +651,12 @@ impl Reason {
     /// The reasons of other systems' rules, of endings and of operators.
     fn fmt_peer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PeerRate { per_minute } => write!(f, "{per_minute} device(s) a minute"),
+            Self::PeerRate { per_minute } => write!(f, "{} a minute", Devices(*per_minute)),
             Self::PeerStage { stage, of } => write!(f, "stage {stage} of {of} begins"),
             Self::PeerRest => f.write_str("all stages are through, the rest follows"),
-            Self::PeerSlots { slots } => write!(f, "{slots} device(s) at a time"),
+            Self::PeerSlots { slots } => write!(f, "{} at a time", Devices((*slots).into())),
             Self::PeerPeriod { devices } => {
-                write!(f, "a period of {devices} device(s) begins")
+                write!(f, "a period of {} begins", Devices((*devices).into()))
             }
             Self::PeerHours => f.write_str("outside the hours in which devices may be changed"),
             Self::PeerCheckFailed { failed_checks, failed_checks_max } => {
@@ -658,16 +665,19 @@ impl Reason {
             Self::PeerCheckEmpty => f.write_str("no device was judged since the last check"),
             Self::PeerBatchSucceeded => f.write_str("the batch had enough successes"),
             Self::PeerBatchFailed { succeeded, of } => {
-                write!(f, "only {succeeded} of {of} device(s) of the batch succeeded")
+                write!(f, "only {succeeded} of the {} of the batch succeeded", Devices(*of))
             }
-            Self::PeerBatchesFailed { batches } => write!(f, "{batches} batch(es) in a row failed"),
+            Self::PeerBatchesFailed { batches: 1 } => f.write_str("1 batch failed"),
+            Self::PeerBatchesFailed { batches } => write!(f, "{batches} batches in a row failed"),
             Self::PeerFailuresShare { what, share } => write!(
                 f,
-                "{what}: {} of {} device(s), against a limit of {}",
-                share.failed, share.of, share.limit
+                "{what}: {} of {}, against a limit of {}",
+                share.failed,
+                Devices(share.of),
+                share.limit
             ),
             Self::PeerFailures { failed, tolerated } => {
-                write!(f, "{failed} device(s) failed in the step, {tolerated} are tolerated")
+                write!(f, "{} failed in the step, the limit is {tolerated}", Devices(*failed))
             }
             Self::PeerApproval { stage } => write!(f, "an operator must let stage {stage} begin"),
             Self::LingerOver { waiting } => write!(
@@ -682,6 +692,7 @@ impl Reason {
 }
 
 /// A number of devices, in words.
+#[derive(Debug, Clone, Copy)]
 struct Devices(u64);
 
 impl fmt::Display for Devices {
@@ -712,10 +723,10 @@ impl fmt::Display for Decision {
             }
             Verdict::Continue { speed, .. } => write!(f, "Keep at {speed}: {}", self.reason),
             Verdict::Allow { speed, devices_max: Some(all), .. } => {
-                write!(f, "Allow {all} device(s) in all, {speed} at a time: {}", self.reason)
+                write!(f, "Allow {} in all, {speed} at a time: {}", Devices(all), self.reason)
             }
             Verdict::Allow { speed, .. } => {
-                write!(f, "Allow {speed} device(s) at a time: {}", self.reason)
+                write!(f, "Allow {} at a time: {}", Devices(speed.into()), self.reason)
             }
             Verdict::Hold { until } => write!(f, "Hold until {until}: {}", self.reason),
             Verdict::Abort => write!(f, "Abort: {}", self.reason),

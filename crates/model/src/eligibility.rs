@@ -297,7 +297,9 @@ impl fmt::Display for Exclusion {
             Self::OperationPaused => f.write_str("the operation is paused"),
             Self::OperationAborted => f.write_str("the operation was aborted"),
             Self::RetryWaiting { until, attempts } => {
-                write!(f, "failed {attempts} time(s) for a passing reason, next try at {until}")
+                let times =
+                    if *attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+                write!(f, "failed {times} for a passing reason, next try at {until}")
             }
             Self::RetriesExhausted { attempts } => {
                 write!(f, "failed {attempts} times, the most allowed")

@@ -405,7 +405,8 @@ fn observed_kind(device: &Device) -> String {
 
 fn hops(standing: &Standing) -> String {
     match standing {
-        Standing::Path(path) => format!("{} step(s) lead to the goal", path.len()),
+        Standing::Path(path) if path.len() == 1 => "1 step leads to the goal".to_owned(),
+        Standing::Path(path) => format!("{} steps lead to the goal", path.len()),
         _ => "no step is needed".to_owned(),
     }
 }
