@@ -85,7 +85,7 @@ impl<'a> Fleet<'a> {
         for (at, stratum) in scenario.strata.iter().enumerate() {
             let share = u64::from(stratum.share.as_basis_points());
             // Rounding is made up for by the strata that follow.
-            let devices = if shares == 0 { 0 } else { (left * share + shares / 2) / shares };
+            let devices = (left * share + shares / 2).checked_div(shares).unwrap_or(0);
             left -= devices;
             shares -= share;
             targets.push(devices);
