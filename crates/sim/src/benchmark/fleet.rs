@@ -27,11 +27,20 @@ pub(super) struct Cell {
     pub(super) away: u64,
     /// Out of reach for good.
     pub(super) dead: u64,
+    /// Of the idle ones, those whose silence was an event before: they are followed no further.
+    pub(super) idle_lost: u64,
+    /// The same of those away.
+    pub(super) away_lost: u64,
 }
 
 impl Cell {
     pub(super) const fn all(&self) -> u64 {
         self.idle + self.away + self.dead
+    }
+
+    /// Idle devices that are followed.
+    pub(super) const fn followed(&self) -> u64 {
+        self.idle.saturating_sub(self.idle_lost)
     }
 }
 
@@ -71,7 +80,7 @@ pub(super) struct Loss {
     pub(super) mask: usize,
     /// When, in seconds from the start.
     pub(super) at_s: f64,
-    /// Whether it lasts longer than the deadline, so that it is noticed.
+    /// Whether it lasts longer than the deadline and is its first, so that it is an event.
     pub(super) noticed: bool,
 }
 
@@ -90,7 +99,7 @@ impl<'a> Fleet<'a> {
             shares -= share;
             targets.push(devices);
             let away = chance.binomial(devices, share_of(kinds[at].offline.share));
-            cells[at * masks] = Cell { idle: devices - away, away, dead: 0 };
+            cells[at * masks] = Cell { idle: devices - away, away, ..Cell::default() };
         }
         Self { scenario, kinds, cells, targets, masks, chance }
     }
@@ -177,18 +186,65 @@ impl<'a> Fleet<'a> {
                 let p = 1.0 - (1.0 - outage) * (-leaving * span_s).exp();
                 let leaves = self.chance.binomial(idle - dies, p);
                 let back = self.chance.binomial(away, within(span_s / returns_s));
-                let cell = self.cell_mut(stratum, mask);
-                cell.idle = cell.idle + back - dies - leaves;
-                cell.away = cell.away + leaves - back;
-                cell.dead += dies;
+                self.settle(stratum, mask, back);
                 for which in 0..dies + leaves {
                     let at_s = from_s + self.chance.unit() * span_s;
                     let noticed = which < dies || self.chance.yes(noticed);
-                    lost.push(Loss { stratum, mask, at_s, noticed });
+                    let known = self.go(stratum, mask, which < dies, noticed);
+                    lost.push(Loss { stratum, mask, at_s, noticed: noticed && !known });
                 }
             }
         }
         self.arrive(span_s);
+    }
+
+    /// Devices return.
+    fn settle(&mut self, stratum: usize, mask: usize, back: u64) {
+        let cell = *self.cell(stratum, mask);
+        let share = cell.away_lost as f64 / cell.away.max(1) as f64;
+        let lost = self.chance.binomial(back, share).min(cell.away_lost);
+        let cell = self.cell_mut(stratum, mask);
+        cell.idle += back;
+        cell.away -= back;
+        cell.idle_lost += lost;
+        cell.away_lost -= lost;
+    }
+
+    /// A device at rest falls silent; says whether it is followed no further anyway.
+    fn go(&mut self, stratum: usize, mask: usize, for_good: bool, noticed: bool) -> bool {
+        let cell = *self.cell(stratum, mask);
+        let known = self.chance.below(cell.idle) < cell.idle_lost;
+        let cell = self.cell_mut(stratum, mask);
+        cell.idle -= 1;
+        cell.idle_lost -= u64::from(known);
+        if for_good {
+            cell.dead += 1;
+        } else {
+            cell.away += 1;
+            cell.away_lost += u64::from(known || noticed);
+        }
+        known
+    }
+
+    /// Devices leave a cell to be changed.
+    pub(super) fn take(&mut self, stratum: usize, mask: usize, devices: u64) {
+        let cell = *self.cell(stratum, mask);
+        let share = cell.idle_lost as f64 / cell.idle.max(1) as f64;
+        let lost = self.chance.binomial(devices, share).min(cell.idle_lost);
+        let cell = self.cell_mut(stratum, mask);
+        cell.idle -= devices;
+        cell.idle_lost -= lost;
+    }
+
+    /// Of the followed devices that an operation updated, the share that is not away.
+    pub(super) fn at_hand(&self, stratum: usize, operation: usize) -> f64 {
+        let (mut here, mut all) = (0, 0);
+        for mask in (0..self.masks).filter(|mask| mask & (1 << operation) != 0) {
+            let cell = self.cell(stratum, mask);
+            here += cell.followed();
+            all += cell.followed() + cell.away.saturating_sub(cell.away_lost);
+        }
+        if all == 0 { 1.0 } else { here as f64 / all as f64 }
     }
 
     /// Probability that the network of a device fails in that time.

@@ -24,8 +24,9 @@ pub(super) struct Trial {
     pub(super) shown: u64,
     /// Updated devices that are followed, by the slot in which they were told.
     cohorts: VecDeque<Cohort>,
-    /// Followed ones that are older than every age told apart.
-    old: u64,
+    /// Followed ones that are older than every age told apart, by the last slot of the hour in
+    /// which they were told.
+    aged: VecDeque<Cohort>,
     /// Devices whose indicator is shifted or that crash more often, of all told.
     pub(super) shifted: u64,
     pub(super) shaken: u64,
@@ -108,7 +109,9 @@ impl Trial {
         match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
             Ok(at) => self.cohorts[at].devices += 1,
             // Its cohort may have become old while it installed.
-            Err(0) if ages.window(age_s) as usize == ages.ends_s.len() => self.old += 1,
+            Err(0) if ages.window(age_s) as usize == ages.ends_s.len() => {
+                self.age(Cohort { told, devices: 1 }, ages);
+            }
             Err(at) => self.cohorts.insert(at, Cohort { told, devices: 1 }),
         }
     }
@@ -119,28 +122,43 @@ impl Trial {
             Ok(at) => {
                 self.cohorts[at].devices = self.cohorts[at].devices.saturating_sub(1);
             }
-            Err(_) => self.old = self.old.saturating_sub(1),
+            Err(_) => {
+                let at = self.aged.partition_point(|cohort| cohort.told < told);
+                if let Some(cohort) = self.aged.get_mut(at) {
+                    cohort.devices = cohort.devices.saturating_sub(1);
+                }
+            }
         }
     }
 
     /// Draws one of the followed devices; the slot in which it was told.
     pub(super) fn pick(&self, chance: &mut Chance) -> Option<u32> {
-        let all = self.old + self.cohorts.iter().map(|cohort| cohort.devices).sum::<u64>();
+        let cohorts = || self.aged.iter().chain(&self.cohorts);
+        let all = cohorts().map(|cohort| cohort.devices).sum();
         if all == 0 {
             return None;
         }
         let mut draw = chance.below(all);
-        if draw < self.old {
-            return Some(0);
-        }
-        draw -= self.old;
-        for cohort in &self.cohorts {
+        for cohort in cohorts() {
             if draw < cohort.devices {
                 return Some(cohort.told);
             }
             draw -= cohort.devices;
         }
         None
+    }
+
+    /// Puts devices with those told in the same hour.
+    fn age(&mut self, new: Cohort, ages: &Ages) {
+        let hour = |told: u32| (f64::from(told) * ages.slot_s / 3_600.0) as u64;
+        let at = self.aged.partition_point(|cohort| hour(cohort.told) < hour(new.told));
+        match self.aged.get_mut(at).filter(|cohort| hour(cohort.told) == hour(new.told)) {
+            Some(cohort) => {
+                cohort.told = cohort.told.max(new.told);
+                cohort.devices += new.devices;
+            }
+            None => self.aged.insert(at, new),
+        }
     }
 
     /// An event is found.
@@ -156,11 +174,11 @@ impl Trial {
             if (ages.window(ages.age_s(first.told, at_s)) as usize) < last {
                 break;
             }
-            self.old += first.devices;
+            self.age(first, ages);
             self.cohorts.pop_front();
         }
         let mut windows = vec![0; ages.windows()];
-        windows[last] = self.old;
+        windows[last] = self.aged.iter().map(|cohort| cohort.devices).sum();
         for cohort in &self.cohorts {
             windows[ages.window(ages.age_s(cohort.told, at_s)) as usize] += cohort.devices;
         }
@@ -176,7 +194,7 @@ impl Trial {
         let mut gathered = std::mem::take(&mut self.gathered);
         gathered.contacts.resize(ages.windows(), 0);
         for (contacts, devices) in gathered.contacts.iter_mut().zip(&followed) {
-            *contacts += chance.binomial(*devices, p);
+            *contacts += chance.binomial(*devices, p * view.at_hand);
         }
         let events = gathered.events.into_iter().map(|((arm, look, window, kind), devices)| {
             HealthEvents { arm, look, window, kind, devices }
@@ -242,7 +260,8 @@ impl Trial {
     /// Followed devices that were told between two moments, as far as slots tell them apart.
     pub(super) fn told_between(&self, from_s: f64, to_s: f64, ages: &Ages) -> u64 {
         let at = |cohort: &Cohort| (f64::from(cohort.told) + 0.5) * ages.slot_s;
-        let told = self.cohorts.iter().filter(|it| at(it) > from_s && at(it) <= to_s);
+        let all = self.aged.iter().chain(&self.cohorts);
+        let told = all.filter(|it| at(it) > from_s && at(it) <= to_s);
         told.map(|cohort| cohort.devices).sum()
     }
 
@@ -265,6 +284,8 @@ pub(super) struct View<'a> {
     pub(super) deadline_s: u64,
     /// Devices at rest that the operation has not told to install.
     pub(super) control: u64,
+    /// Of the followed devices, the share that is not away.
+    pub(super) at_hand: f64,
     pub(super) contact: &'a Times,
     /// Crashes of a device since the look before, whatever it runs, and how many times more
     /// there are where a fault shakes it.

@@ -165,7 +165,7 @@ impl Run<'_> {
         let way = Self::way(operation, stratum, mask, element, 1);
         match self.reach {
             Reach::Contact => {
-                self.fleet.cell_mut(stratum, mask).idle -= devices;
+                self.fleet.take(stratum, mask, devices);
                 self.note(Move { operation, from: None, element, to: Place::Claimed, devices });
                 self.tell(way, devices);
             }

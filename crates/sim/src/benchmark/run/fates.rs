@@ -11,7 +11,7 @@ impl Run<'_> {
     /// when the deadline after the last contact has passed. `known` says in which slot the device
     /// was told by which operation, and since when it is back.
     pub(super) fn lose(&mut self, loss: Loss, known: Option<(usize, u32, f64)>) {
-        let Loss { stratum, mask, at_s, noticed } = loss;
+        let Loss { stratum, mask, at_s, .. } = loss;
         let kind = &self.fleet.kinds[stratum];
         let (contact, deadline_s) = (kind.contact, kind.deadline_s);
         let back_s = contact.residual_s(&mut self.fleet.chance);
@@ -27,9 +27,10 @@ impl Run<'_> {
                 }
             })
             .collect();
-        let slot_s = self.rest_steps as f64 * self.step_s;
+        // It called when it came back from the installation.
+        let back_after_s = self.fleet.kinds[stratum].install.mean_s();
         for slot in told.iter().flatten() {
-            last_s = last_s.max(f64::from(*slot) * slot_s);
+            last_s = last_s.max(f64::from(*slot) * self.step_s + back_after_s).min(at_s);
         }
         if let Some((_, _, since_s)) = known {
             last_s = last_s.max(since_s);
@@ -43,7 +44,7 @@ impl Run<'_> {
                 None if mask & (1 << operation) != 0 => continue,
                 None => {}
             }
-            if last_s < 0.0 || !noticed {
+            if last_s < 0.0 {
                 continue;
             }
             let ages = &self.live[operation].ages;
@@ -172,7 +173,8 @@ impl Run<'_> {
 
     /// An updated device that never came back is noticed as silent since it was told.
     fn find_gone(&mut self, operation: usize, stratum: usize, found: u64) {
-        let look = self.live[operation].ages.look_of(self.at_s());
+        // It was told after the look of this step, if there was one.
+        let look = self.live[operation].ages.look_of(self.at_s() + self.step_s / 2.0);
         self.wheel.put(
             found,
             Due::Found {

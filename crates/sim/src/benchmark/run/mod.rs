@@ -174,8 +174,7 @@ impl<'a> Run<'a> {
         });
         let rest_steps = ((REST_S / step_s).round() as u64).max(1);
         let last = (scenario.horizon.0.as_secs_f64() / step_s) as u64;
-        let slot_s = rest_steps as f64 * step_s;
-        let ages = Ages { slot_s, ends_s, looks_s: Vec::new() };
+        let ages = Ages { slot_s: step_s, ends_s, looks_s: Vec::new() };
         let live = (0..scenario.operations.len())
             .map(|at| Live::new(scenario, contestant, at, seed, ages.clone()))
             .collect();
@@ -275,7 +274,7 @@ impl<'a> Run<'a> {
         self.fleet.live(self.lived_s, at_s, &mut lost);
         self.lived_s = at_s;
         if self.follows {
-            for loss in lost {
+            for loss in lost.into_iter().filter(|loss| loss.noticed) {
                 self.lose(loss, None);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{Look, StratumScope};
 
-use super::super::fleet::share_of;
+use super::super::fleet::{Cell, share_of};
 use super::super::measure::Stop;
 use super::super::scenario::FaultKind;
 use super::super::trial::{IndicatorView, View};
@@ -45,7 +45,8 @@ impl Run<'_> {
                 targets: self.fleet.targets[stratum],
                 ready: self.fleet.free(stratum, operation, |cell| cell.idle) + again,
                 deadline_s,
-                control: self.fleet.free(stratum, operation, |cell| cell.idle),
+                control: self.fleet.free(stratum, operation, Cell::followed),
+                at_hand: self.fleet.at_hand(stratum, operation),
                 contact: &contact,
                 crashes: hourly * (at_s - since_s) / 3_600.0,
                 crashes_more: more,
