@@ -35,6 +35,10 @@ pub(crate) struct Live {
     pub(crate) parked: VecDeque<Pending>,
     /// Its running observations.
     pub(crate) observed: BTreeSet<RequestId>,
+    /// Whether this process has heard it since it has this registration.
+    pub(crate) heard: bool,
+    /// An operator ordered something that may make it restart.
+    pub(crate) may_restart: bool,
 }
 
 impl Live {
@@ -55,6 +59,8 @@ impl Live {
             open: BTreeSet::new(),
             parked: VecDeque::new(),
             observed: BTreeSet::new(),
+            heard: false,
+            may_restart: false,
         }
     }
 }
@@ -370,6 +376,9 @@ impl Engine {
         let gap = now.since(known.last_seen);
         known.last_seen = now;
         let was_away = known.presence != Presence::Online;
+        if let Some(live) = self.lives.get_mut(&device) {
+            live.heard = true;
+        }
         self.keep_awake(device, now);
         self.loops.contact(device, Some(gap), &self.fleet, now);
         if was_away {

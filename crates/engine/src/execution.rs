@@ -7,7 +7,7 @@ use coap::RequestId;
 use fleet::{ConfigurationWrite, FirmwareUpdate, Output as Wanted, Procedure, Standing};
 use model::{
     Assignment, AttemptState, Change, DeviceId, EndpointName, Intent, OperationId, Progress,
-    Record, ReleaseId, ResourcePath, Snapshot, Step, Time,
+    Record, ReleaseId, ResourcePath, Snapshot, Step, Time, Version,
 };
 use operations::{Dispatch, Output};
 
@@ -153,7 +153,8 @@ impl Engine {
             self.delayed.insert(dispatch.device, dispatch);
             return;
         }
-        let Dispatch { operation, device, attempt, release, change, guards, resume } = dispatch;
+        let Dispatch { operation, device, attempt, release, change, guards, undoes, resume } =
+            dispatch;
         // The grant may have been taken back while it was being committed.
         let granted = self.loops.assignment(operation, device).is_some_and(|assignment| {
             assignment.attempt == attempt && assignment.state.is_in_flight()
@@ -167,7 +168,7 @@ impl Engine {
             Standing::default()
         };
         let token = token(operation, device, attempt);
-        let procedure = self.procedure(&change, &guards, &token, standing);
+        let procedure = self.procedure(&change, &guards, undoes, &token, standing);
         self.running.insert(device, Running { operation, attempt, release, procedure });
         self.step(device, now, |procedure| procedure.start(now));
     }
@@ -176,6 +177,7 @@ impl Engine {
         &self,
         change: &Change,
         guards: &[ResourcePath],
+        undoes: Option<Version>,
         token: &str,
         standing: Standing,
     ) -> Procedure {
@@ -187,7 +189,7 @@ impl Engine {
                     fleet::firmware_path(&goal.sha256)
                 );
                 let update = FirmwareUpdate::new(goal.clone(), uri, self.config.pace, standing);
-                Procedure::Firmware(update.guarding(guards))
+                Procedure::Firmware(update.guarding(guards).undoing(undoes))
             }
             Change::Configuration { writes, version } => {
                 let write = ConfigurationWrite::new(writes, version.clone(), self.config.pace);

@@ -55,6 +55,8 @@ pub struct Engine {
     pub(crate) images: BTreeMap<String, Image>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) dirty: BTreeSet<DeviceId>,
+    /// When devices last restarted without an order, in the knowledge of this process.
+    pub(crate) restarts: BTreeMap<DeviceId, Time>,
     pub(crate) flush_at: Option<Time>,
     pub(crate) must_activate: bool,
     pub(crate) accepted: BTreeMap<String, model::OperationId>,
@@ -94,6 +96,8 @@ pub struct Statistics {
     pub registrations: u64,
     /// Registrations renewed.
     pub updates: u64,
+    /// Restarts of devices that nobody ordered, those left out of which a device makes a habit.
+    pub restarts: u64,
     /// Registrations refused as malformed or over a limit.
     pub registrations_refused: u64,
     /// Registrations of devices that never said who they are, ended to make room for known ones.
@@ -142,6 +146,7 @@ impl Engine {
             images: BTreeMap::new(),
             events: VecDeque::new(),
             dirty: BTreeSet::new(),
+            restarts: BTreeMap::new(),
             flush_at: None,
             must_activate: true,
             accepted: snapshot.accepted.iter().cloned().collect(),

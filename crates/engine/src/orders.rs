@@ -186,6 +186,9 @@ impl Engine {
         self.orders_open += 1;
         if ask.changes_device() {
             *self.orders_changing.entry(device).or_default() += 1;
+            if let Some(live) = self.lives.get_mut(&device) {
+                live.may_restart = true;
+            }
         }
         self.ask(Pending { device, ask, purpose: Purpose::Order(token) });
         self.turn(now);

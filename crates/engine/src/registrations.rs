@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use lwm2m::{RegisterRequest, RegistrationId, RegistryEvent, RegistryRefusal, UpdateRequest};
-use model::{Datamodel, Device, DeviceId, EndpointName, Presence, Record, Registration, Time};
+use model::{
+    Datamodel, Device, DeviceId, EndpointName, HealthEventKind, Presence, Record, Registration,
+    Time,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::devices::Live;
@@ -14,6 +17,8 @@ use crate::{Engine, Event};
 const DRIVER: &str = "lwm2m";
 /// Registration attribute that names the site of a device.
 const SITE_ATTRIBUTE: &str = "site";
+/// A device that restarts by itself twice within this time has the habit of doing so.
+const RESTART_HABIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// What the driver keeps of a registration beside its address.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +50,7 @@ impl Engine {
         if known.is_some_and(|id| self.fleet.device(id).is_some_and(Device::is_identified)) {
             self.make_room(now);
         }
+        let unordered = known.is_some_and(|id| self.is_unordered_restart(id));
         let registered = self.registry.register(request, peer, now.since_origin())?;
         self.statistics.registrations += 1;
         let id = known.unwrap_or_else(|| self.fleet.next_id());
@@ -63,7 +69,8 @@ impl Engine {
         }
         self.drop_live(id, now);
         if let Some(registration) = self.registry.by_id(registered.id) {
-            self.lives.insert(id, Live::new(registered.id, &registration.request, peer));
+            let live = Live::new(registered.id, &registration.request, peer);
+            self.lives.insert(id, Live { heard: true, ..live });
         }
         if self.fleet.device(id).is_some_and(|device| !device.is_identified()) {
             self.strangers.insert(id);
@@ -81,8 +88,34 @@ impl Engine {
         self.device_changed(id, now);
         // It may follow an update or a long absence, which is nobody's habit.
         self.loops.contact(id, None, &self.fleet, now);
+        if unordered {
+            self.restarted(id, now);
+        }
         self.step(id, now, |procedure| procedure.handle_registered(now));
         Ok(registered.id)
+    }
+
+    /// Whether a Register of that device shows a restart that nobody ordered: it has a registration
+    /// that it could have renewed (LwM2M 1.1 core, 6.2.2), was heard under it by this process, and
+    /// is neither being updated nor under an operator's order.
+    ///
+    /// A device whose network was away registers anew likewise; so would one that is not updated,
+    /// and the two are compared.
+    fn is_unordered_restart(&self, id: DeviceId) -> bool {
+        let awaited = self.running.contains_key(&id)
+            || self.delayed.contains_key(&id)
+            || self.orders_changing.contains_key(&id);
+        !awaited && self.lives.get(&id).is_some_and(|live| live.heard && !live.may_restart)
+    }
+
+    /// Tells the loops of a restart, unless restarts are what the device does anyway: some register
+    /// anew at each contact, and a crash loop from before an update says nothing about the update.
+    fn restarted(&mut self, id: DeviceId, now: Time) {
+        let before = self.restarts.insert(id, now);
+        if before.is_none_or(|at| now.since(at) > RESTART_HABIT) {
+            self.statistics.restarts += 1;
+            self.loops.signal(id, HealthEventKind::Crash);
+        }
     }
 
     /// A device of the fleet is never kept out by registrations of which nobody knows what they

@@ -289,6 +289,34 @@ fn a_registration_survives_a_restart_without_the_device_noticing() {
     assert_eq!(after.device().version.as_ref().unwrap().as_str(), "1.0.0");
 }
 
+/// A Register of a device that could have renewed its registration (LwM2M 1.1 core, 6.2.2) is a
+/// restart; one that was ordered, or that the device has made a habit of, says nothing.
+#[test]
+fn restarts_that_nobody_ordered_are_told_once() {
+    let mut pair = Pair::new(Snapshot::default());
+    let restarts = |pair: &Pair| pair.engine.statistics().restarts;
+    pair.register();
+    assert_eq!(restarts(&pair), 0, "it was not there before");
+    let reboot = lwm2m::Path::resource(3, 0, 4);
+    pair.engine
+        .order(model::DeviceId(1), fleet::Ask::Execute(reboot, String::new()), pair.now)
+        .unwrap();
+    pair.settle();
+    pair.register();
+    assert_eq!(restarts(&pair), 0, "an operator ordered it");
+    pair.register();
+    assert_eq!(restarts(&pair), 1);
+    pair.register();
+    assert_eq!(restarts(&pair), 1, "it does so all the time");
+
+    let snapshot = pair.snapshot();
+    let mut after = Pair::new(snapshot);
+    after.register();
+    assert_eq!(restarts(&after), 0, "it may have lost its registration while nobody answered");
+    after.register();
+    assert_eq!(restarts(&after), 1);
+}
+
 #[test]
 fn an_image_is_served_block_by_block() {
     let mut pair = Pair::new(Snapshot::default());

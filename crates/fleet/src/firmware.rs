@@ -31,6 +31,8 @@ pub struct FirmwareUpdate {
     stage: Stage,
     seen: Seen,
     guards: GuardReads,
+    /// The version that is taken back.
+    undoes: Option<Version>,
     resets: u32,
     silences: u32,
     /// Whether it registered again since the transfer began.
@@ -108,6 +110,7 @@ impl FirmwareUpdate {
             stage: Stage::Inspecting,
             seen: Seen::default(),
             guards: GuardReads::default(),
+            undoes: None,
             resets: 0,
             silences: 0,
             booted: false,
@@ -131,6 +134,13 @@ impl FirmwareUpdate {
         let looked_at =
             |path| path == firmware::RUNNING_VERSION || firmware::INSTANCE.is_prefix_of(path);
         self.guards = GuardReads::new(guards, looked_at);
+        self
+    }
+
+    /// The same machine, which may take a device back from that one version (I20).
+    #[must_use]
+    pub fn undoing(mut self, version: Option<Version>) -> Self {
+        self.undoes = version;
         self
     }
 
@@ -545,9 +555,11 @@ impl FirmwareUpdate {
         self.look_at = Some(now + self.pace.transfer);
     }
 
-    /// Whether it runs what is above the goal, by another way: an older image is never sent (I20).
+    /// Whether it runs what is above the goal, by another way: an older image is never sent, but
+    /// to undo the one version that this is for (I20).
     fn is_newer(&self) -> bool {
-        self.seen.version.as_ref().is_some_and(|version| *version > self.goal.version)
+        let undone = self.seen.version == self.undoes;
+        !undone && self.seen.version.as_ref().is_some_and(|version| *version > self.goal.version)
     }
 
     fn fail_as_newer(&mut self) {

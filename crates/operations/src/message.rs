@@ -75,6 +75,8 @@ pub struct Dispatch {
     /// Values that guards of the release compare. The driver reads them before the change, after
     /// it, and at each look while the device soaks; those it cannot read are left out.
     pub guards: Arc<[ResourcePath]>,
+    /// The version that is taken back, from which alone the device may go down (I20).
+    pub undoes: Option<Version>,
     /// Something may have been sent before (an intent exists, or an earlier try was given up):
     /// the driver reads back where the device stands and never repeats blindly (I2).
     pub resume: bool,

@@ -376,6 +376,21 @@ fn a_newer_device_is_never_taken_back() {
     }
 }
 
+/// I20: the one version that is undone is taken back, and no other.
+#[test]
+fn the_version_that_is_undone_is_taken_back() {
+    let check = |version, expected: &[&str]| {
+        let mut device = Device { version, ..Device::new() };
+        let mut update = fresh(&[]).undoing(Some(Version::new("1.2.0")));
+        update.start(at(0));
+        let told = settle(&mut update, &mut device, at(0));
+        assert_eq!(kinds(&told).last().map(String::as_str), expected.last().copied());
+        assert_eq!(device.changes.is_empty(), expected == ["failed wrong version"], "{version}");
+    };
+    check("1.2.0", &["accepted"]);
+    check("1.3.0", &["failed wrong version"]);
+}
+
 /// A server that starts again must not take an installing device for one that does not answer.
 #[test]
 fn silence_after_a_restart_is_no_fault_while_the_device_may_install() {

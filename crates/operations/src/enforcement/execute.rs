@@ -48,6 +48,7 @@ pub(crate) fn execute(
         release,
         change,
         guards,
+        undoes: None,
         resume: sent_before || assignment.tries() > 1,
     }
 }

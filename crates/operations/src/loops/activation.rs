@@ -12,7 +12,7 @@ use super::{Loops, Run};
 use crate::enforcement::{self, Demand, execute, extract, filter};
 use crate::generation::{self, Place, Question, Waiting, identify, version_of};
 use crate::message::{Element, Member};
-use crate::{Event, Output};
+use crate::{Dispatch, Event, Output};
 
 impl Loops {
     /// Runs the loops until nothing changes. Carries no input: a signal and a timeout take the
@@ -248,7 +248,8 @@ impl Loops {
         let change = Arc::clone(&published.change);
         let guards = Arc::clone(&published.guards);
         let order = execute(assignment, hop, change, guards, sent_before);
-        self.outputs.push_back(Output::Dispatch(order));
+        let undoes = run.undoes.clone();
+        self.outputs.push_back(Output::Dispatch(Dispatch { undoes, ..order }));
         self.reschedule(operation, device);
     }
 }

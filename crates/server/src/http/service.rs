@@ -142,6 +142,7 @@ fn engine_measures(page: &mut Exposition, engine: &Engine) {
         ("registrations", "Registrations taken.", counted.registrations),
         ("registration_updates", "Registrations renewed.", counted.updates),
         ("registrations_refused", "Registrations refused.", counted.registrations_refused),
+        ("restarts", "Restarts of devices that nobody ordered, habits left out.", counted.restarts),
         ("image_blocks", "Image blocks served.", counted.image_blocks),
         ("device_requests", "Requests sent to devices.", counted.requests),
         ("device_requests_unanswered", "Of those, without an answer.", counted.requests_unanswered),
