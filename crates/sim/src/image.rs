@@ -65,6 +65,8 @@ pub enum DefectKind {
     LeaksMemory,
     /// The device runs the new version and shows error code 8, peripheral malfunction.
     ErrorCode,
+    /// The device runs the new version well for 25 to 35 s, then restarts again and again.
+    CrashLoops,
 }
 
 /// Why bytes are no usable image.
@@ -195,11 +197,18 @@ impl DefectKind {
             Self::ClaimsSuccess => "claims-success",
             Self::LeaksMemory => "leaks-memory",
             Self::ErrorCode => "error-code",
+            Self::CrashLoops => "crash-loops",
         }
     }
 
-    const ALL: [Self; 5] =
-        [Self::UpdateFails, Self::Silent, Self::ClaimsSuccess, Self::LeaksMemory, Self::ErrorCode];
+    const ALL: [Self; 6] = [
+        Self::UpdateFails,
+        Self::Silent,
+        Self::ClaimsSuccess,
+        Self::LeaksMemory,
+        Self::ErrorCode,
+        Self::CrashLoops,
+    ];
 }
 
 impl fmt::Display for Defect {

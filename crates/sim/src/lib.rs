@@ -23,8 +23,8 @@ mod scripted;
 pub mod world;
 
 pub use device::{
-    Action, Battery, Flash, Leave, LogEntry, LogEvent, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL,
-    Signal, SimulatedDevice, Sleep, Surroundings, Transfer,
+    Action, Battery, Flash, Leave, LogEntry, LogEvent, Outage, Profile, SAMPLE_MANUFACTURER,
+    SAMPLE_MODEL, Signal, SimulatedDevice, Sleep, Surroundings, Transfer,
 };
 pub use image::{Defect, DefectKind, Image, ImageError, digest};
 pub use network::{Delivery, Direction, Host, Network, Traffic};

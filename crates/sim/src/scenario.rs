@@ -10,7 +10,9 @@ use bytes::Bytes;
 use lwm2m::firmware::Delivery;
 use model::Rate;
 
-use crate::device::{Battery, Leave, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL, Signal, Sleep};
+use crate::device::{
+    Battery, Leave, Outage, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL, Signal, Sleep,
+};
 use crate::image::{Defect, DefectKind, Image, digest};
 use crate::random::{Random, mix};
 
@@ -27,6 +29,12 @@ pub enum Scenario {
     BadFirmware,
     /// The devices' radio loses and repeats datagrams.
     FlakyRadio,
+    /// The sample image makes the devices of one hardware revision fail.
+    BadRevision,
+    /// The network fails some of the devices for a while, updated or not.
+    NetworkOutage,
+    /// The sample image makes devices fail when most of them run it already.
+    LateFault,
 }
 
 /// A share of a population and what it is like.
@@ -60,7 +68,15 @@ pub struct LateAnswers {
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Self; 4] = [Self::Calm, Self::SlowServer, Self::BadFirmware, Self::FlakyRadio];
+    pub const ALL: [Self; 7] = [
+        Self::Calm,
+        Self::SlowServer,
+        Self::BadFirmware,
+        Self::FlakyRadio,
+        Self::BadRevision,
+        Self::NetworkOutage,
+        Self::LateFault,
+    ];
 
     /// The word on the command line.
     #[must_use]
@@ -70,6 +86,9 @@ impl Scenario {
             Self::SlowServer => "slow-server",
             Self::BadFirmware => "bad-firmware",
             Self::FlakyRadio => "flaky-radio",
+            Self::BadRevision => "bad-revision",
+            Self::NetworkOutage => "network-outage",
+            Self::LateFault => "late-fault",
         }
     }
 
@@ -84,10 +103,22 @@ impl Scenario {
                  at 35 % and the one at 65 %."
             }
             Self::BadFirmware => {
-                "20 % of the devices report a failed installation of the sample image, 15 % never \
+                "40 % of the devices report a failed installation of the sample image, 20 % never \
                  come back."
             }
             Self::FlakyRadio => "Each datagram is lost with 3 % and doubled with 2 % probability.",
+            Self::BadRevision => {
+                "60 % of the devices of hardware revision C report a failed installation of the \
+                 sample image, the other 40 % never come back; the other revisions take it well."
+            }
+            Self::NetworkOutage => {
+                "10 % of the devices, updated or not, have no network from 12 s to 24 s after the \
+                 start."
+            }
+            Self::LateFault => {
+                "25 to 35 s after a device has booted the sample image, it crashes for the first \
+                 time, and 6 s after each further boot again."
+            }
         }
     }
 
@@ -152,7 +183,27 @@ impl Scenario {
         let minds = shuffled(count, &mut random);
         Deal { order: &minds, dealt: 0, count }
             .deal(FORGETFUL, |at| profiles[at].forgets_result = true);
+        // Drawn last: the devices are those of the other scenarios.
+        if let Some((share, outage)) = self.outage() {
+            let unlucky = shuffled(count, &mut random);
+            Deal { order: &unlucky, dealt: 0, count }
+                .deal(share, |at| profiles[at].outage = Some(outage));
+        }
         profiles
+    }
+
+    /// Whom the network fails, and when.
+    #[must_use]
+    pub const fn outage(self) -> Option<(Share, Outage)> {
+        match self {
+            Self::NetworkOutage => Some((CUT_OFF, OUTAGE)),
+            Self::Calm
+            | Self::SlowServer
+            | Self::BadFirmware
+            | Self::FlakyRadio
+            | Self::BadRevision
+            | Self::LateFault => None,
+        }
     }
 
     /// What the devices' radio does.
@@ -160,9 +211,12 @@ impl Scenario {
     pub const fn radio(self) -> Radio {
         match self {
             Self::FlakyRadio => Radio { loss: Rate::percent(3), duplication: Rate::percent(2) },
-            Self::Calm | Self::SlowServer | Self::BadFirmware => {
-                Radio { loss: Rate::ZERO, duplication: Rate::ZERO }
-            }
+            Self::Calm
+            | Self::SlowServer
+            | Self::BadFirmware
+            | Self::BadRevision
+            | Self::NetworkOutage
+            | Self::LateFault => Radio { loss: Rate::ZERO, duplication: Rate::ZERO },
         }
     }
 
@@ -172,7 +226,12 @@ impl Scenario {
     pub const fn late_answers(self) -> &'static [LateAnswers] {
         match self {
             Self::SlowServer => LATE_ANSWERS,
-            Self::Calm | Self::BadFirmware | Self::FlakyRadio => &[],
+            Self::Calm
+            | Self::BadFirmware
+            | Self::FlakyRadio
+            | Self::BadRevision
+            | Self::NetworkOutage
+            | Self::LateFault => &[],
         }
     }
 
@@ -183,21 +242,77 @@ impl Scenario {
     pub const fn ack_timeout(self) -> Duration {
         match self {
             Self::FlakyRadio => Duration::from_millis(500),
-            Self::Calm | Self::SlowServer | Self::BadFirmware => Duration::from_secs(2),
+            Self::Calm
+            | Self::SlowServer
+            | Self::BadFirmware
+            | Self::BadRevision
+            | Self::NetworkOutage
+            | Self::LateFault => Duration::from_secs(2),
         }
     }
 
     /// The image of the sample release, of about 48 KiB.
     #[must_use]
     pub fn image(self) -> Bytes {
-        let defect = |kind, percent| Defect { kind, share: Rate::percent(percent), hardware: None };
+        let defect = |kind, percent, hardware: Option<&str>| Defect {
+            kind,
+            share: Rate::percent(percent),
+            hardware: hardware.map(str::to_owned),
+        };
+        let bad = Some(BAD_REVISION);
         let defects = match self {
             Self::BadFirmware => {
-                vec![defect(DefectKind::UpdateFails, 20), defect(DefectKind::Silent, 15)]
+                vec![
+                    defect(DefectKind::UpdateFails, 40, None),
+                    defect(DefectKind::Silent, 20, None),
+                ]
             }
-            Self::Calm | Self::SlowServer | Self::FlakyRadio => Vec::new(),
+            Self::BadRevision => {
+                vec![defect(DefectKind::UpdateFails, 60, bad), defect(DefectKind::Silent, 40, bad)]
+            }
+            Self::LateFault => vec![defect(DefectKind::CrashLoops, 100, None)],
+            Self::Calm | Self::SlowServer | Self::FlakyRadio | Self::NetworkOutage => Vec::new(),
         };
         Image::build_with(SAMPLE_VERSION, &[], &defects, IMAGE_BODY_BYTES, 1)
+    }
+
+    /// The image that most sample devices come with, to go back to.
+    #[must_use]
+    pub fn image_before() -> Bytes {
+        Image::build(SAMPLE_VERSION_BEFORE, IMAGE_BODY_BYTES, 0)
+    }
+
+    /// The manifest of the release that most sample devices come with in TOML, for an image that
+    /// lies in `file` next to it.
+    #[must_use]
+    pub fn manifest_before(file: &str) -> String {
+        let image = Self::image_before();
+        format!(
+            "# What most sample devices come with. Published, so that there is a way back to it.\n\
+             manifest = 1\n\n\
+             [release]\n\
+             name    = \"ws200-firmware\"\n\
+             version = \"{SAMPLE_VERSION_BEFORE}\"\n\
+             class   = \"major\"\n\
+             summary = \"Firmware that the simulated weather stations come with\"\n\n\
+             [[target]]\n\
+             manufacturer = \"{SAMPLE_MANUFACTURER}\"\n\
+             model        = \"{SAMPLE_MODEL}\"\n\
+             hardware     = [\"A\", \"B\", \"C\"]\n\n\
+             [[artifact]]\n\
+             size   = {}\n\
+             sha256 = \"{}\"\n\
+             file   = \"{file}\"\n\n\
+             [[upgrade]]\n\
+             from = \">=0.9.5, <{SAMPLE_VERSION_BEFORE}\"\n\n\
+             [requires]\n\
+             battery = {{ percent = {BATTERY_NEEDED_PERCENT}, or_external_power = true }}\n\
+             link    = {{ min_rssi_dbm = {SIGNAL_NEEDED_DBM} }}\n\n\
+             [confirm]\n\
+             within = \"20s\"\n",
+            image.len(),
+            digest(&image),
+        )
     }
 
     /// The manifest of the sample release in TOML, for an image that lies in `file` next to it.
@@ -326,6 +441,13 @@ const SAMPLE_OTHER_MODEL: &str = "WS-100";
 const BATTERY_NEEDED_PERCENT: i64 = 40;
 const SIGNAL_NEEDED_DBM: i64 = -105;
 const IMAGE_BODY_BYTES: usize = 48 << 10;
+/// The rarest hardware revision.
+const BAD_REVISION: &str = "C";
+/// In the middle of an operation that takes about 45 s, and longer than the silence after which a
+/// device of `dev` counts as lost.
+const OUTAGE: Outage = Outage { after: Duration::from_secs(12), lasts: Duration::from_secs(12) };
+const CUT_OFF: Share =
+    Share { share: Rate::percent(10), who: "without network for a while, in network-outage" };
 
 /// Paper A's experiments (§IV-B) in one run: the response time worsens near 35 % and 65 % for one
 /// element each, and improves for good at 27 %, 55 % and 90 %.
@@ -410,6 +532,33 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_strikes_its_share_and_changes_nothing_else() {
+        let calm = Scenario::Calm.profiles(1_000, 3);
+        let cut_off = Scenario::NetworkOutage.profiles(1_000, 3);
+        assert_eq!(cut_off.iter().filter(|profile| profile.outage.is_some()).count(), 100);
+        let without = cut_off.into_iter().map(|profile| Profile { outage: None, ..profile });
+        assert_eq!(without.collect::<Vec<_>>(), calm);
+        let time = |seconds| Duration::from_secs(seconds);
+        for (at, holds) in [(0, false), (11, false), (12, true), (23, true), (24, false)] {
+            assert_eq!(OUTAGE.holds_at(time(at)), holds, "{at}");
+        }
+        for seconds in [OUTAGE.after, OUTAGE.after + OUTAGE.lasts].map(|time| time.as_secs()) {
+            let words = Scenario::NetworkOutage.summary();
+            assert!(words.contains(&format!("{seconds} s")), "{seconds}: {words}");
+        }
+    }
+
+    #[test]
+    fn the_release_before_is_no_way_up_for_the_sample_devices() {
+        let manifest = Manifest::from_toml(&Scenario::manifest_before("before.bin")).unwrap();
+        let image = Image::parse(&Scenario::image_before()).unwrap();
+        assert_eq!(image.version, manifest.release.version.as_str());
+        assert_eq!(image.defects, []);
+        let from = &manifest.upgrade[0].from;
+        assert!(!from.contains(&model::Version::new("0.9.0")), "a device too old stays too old");
+    }
+
+    #[test]
     fn special_devices_recover_in_time() {
         for profile in Scenario::Calm.profiles(2_000, 5) {
             let late = Duration::from_secs(21);
@@ -431,7 +580,8 @@ mod tests {
             assert_eq!(manifest.artifact[0].sha256, digest(&image));
             let parsed = Image::parse(&image).unwrap();
             assert_eq!(parsed.version, manifest.release.version.as_str());
-            assert_eq!(parsed.defects.is_empty(), scenario != Scenario::BadFirmware);
+            let bad = [Scenario::BadFirmware, Scenario::BadRevision, Scenario::LateFault];
+            assert_eq!(parsed.defects.is_empty(), !bad.contains(&scenario));
         }
     }
 

@@ -75,6 +75,8 @@ pub enum LogEvent {
         /// Digest of the image's body.
         sha256: String,
     },
+    /// Its firmware crashed; a restart follows.
+    Crashed,
     /// It restarts: the socket is closed.
     Rebooted,
     /// It runs another version than before the restart.

@@ -19,12 +19,12 @@ use lwm2m::{Definitions, Path, Value};
 
 pub use self::log::{LogEntry, LogEvent, Transfer};
 pub use self::profile::{
-    Battery, Flash, Leave, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL, Signal, Sleep,
+    Battery, Flash, Leave, Outage, Profile, SAMPLE_MANUFACTURER, SAMPLE_MODEL, Signal, Sleep,
 };
 
 use self::objects::Readings;
 use crate::image::{DefectKind, Image, ImageError};
-use crate::random::mix;
+use crate::random::{Random, mix};
 
 /// What all devices of a fleet share.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub struct SimulatedDevice {
     flash_changed: bool,
     stage: Stage,
     boots: u64,
+    /// Whether what it runs has crashed already.
+    has_crashed: bool,
     leave: Option<Leave>,
     arrived: Duration,
     download_faults: VecDeque<UpdateResult>,
@@ -118,6 +120,8 @@ struct Running {
     wake_at: Option<Duration>,
     /// When to look whether it fell asleep; none while asleep.
     doze_at: Option<Duration>,
+    /// When its firmware crashes.
+    crash_at: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +152,7 @@ impl SimulatedDevice {
             flash_changed: false,
             stage,
             boots: 0,
+            has_crashed: false,
             arrived,
             actions: VecDeque::new(),
             log: VecDeque::new(),
@@ -190,6 +195,7 @@ impl SimulatedDevice {
             self.log_boot(before, now);
         }
         let client = self.boot(local, now);
+        let crash_at = self.next_crash(now);
         let mut running = Running {
             client,
             image: None,
@@ -198,6 +204,7 @@ impl SimulatedDevice {
             reading_at: None,
             wake_at: self.profile.sleep.map(|sleep| now + sleep.wake_every),
             doze_at: None,
+            crash_at,
         };
         running.reading_at = self.next_reading(now);
         running.client.start(now);
@@ -293,6 +300,7 @@ impl SimulatedDevice {
                     running.reading_at,
                     running.wake_at,
                     running.doze_at,
+                    running.crash_at,
                     leave_at,
                 ];
                 own.into_iter().flatten().min()
@@ -370,8 +378,37 @@ impl SimulatedDevice {
         if let Some((at, off)) = running.off_at
             && at <= now
         {
-            self.switch_off(off, now);
+            return self.switch_off(off, now);
         }
+        if due(running.crash_at) {
+            self.crash(now);
+        }
+    }
+
+    /// When the firmware crashes that starts now.
+    fn next_crash(&self, now: Duration) -> Option<Duration> {
+        if self.flash.defect != Some(DefectKind::CrashLoops) {
+            return None;
+        }
+        if self.has_crashed {
+            return Some(now + CRASH_AGAIN);
+        }
+        let mut random = Random::of(self.profile.seed, "crash");
+        Some(now + random.span(CRASH_FIRST, CRASH_FIRST_MAX))
+    }
+
+    /// Crashes, unless an image is on its way: what crashes has been stopped for that.
+    fn crash(&mut self, now: Duration) {
+        let Stage::On(running) = &mut self.stage else { return };
+        let idle =
+            running.client.firmware().is_none_or(|object| object.state() == firmware::State::Idle);
+        if !idle || running.flashing_until.is_some() || running.off_at.is_some() {
+            running.crash_at = Some(now + CRASH_AGAIN);
+            return;
+        }
+        self.has_crashed = true;
+        self.note(LogEvent::Crashed, now);
+        self.switch_off(Off::Restart { installed: false }, now);
     }
 
     /// Takes what the client has to say.
@@ -480,6 +517,7 @@ impl SimulatedDevice {
         let installed =
             LogEvent::Installed { version: image.version, sha256: image.sha256.to_string() };
         self.flash = Flash { version, result: result.number(), defect };
+        self.has_crashed = false;
         self.flash_changed = true;
         self.note(installed, now);
         self.switch_off(Off::Restart { installed: true }, now);
@@ -601,3 +639,8 @@ impl SimulatedDevice {
 
 /// Time between the order to restart and the restart: the answer to the order still leaves.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Earliest and latest time from the first boot of a firmware with that defect to its crash.
+const CRASH_FIRST: Duration = Duration::from_secs(25);
+const CRASH_FIRST_MAX: Duration = Duration::from_secs(35);
+/// Time from each further boot to the next crash.
+const CRASH_AGAIN: Duration = Duration::from_secs(6);

@@ -50,6 +50,8 @@ pub struct Profile {
     pub download_faults: Vec<UpdateResult>,
     /// What goes wrong with every image it installs, whatever the image is like.
     pub defect: Option<DefectKind>,
+    /// Set when the network fails it for a while.
+    pub outage: Option<Outage>,
 }
 
 impl Profile {
@@ -77,6 +79,7 @@ impl Profile {
             forgets_result: false,
             download_faults: Vec::new(),
             defect: None,
+            outage: None,
         }
     }
 }
@@ -154,6 +157,23 @@ pub struct Leave {
     pub away: Duration,
     /// Whether it deregisters; otherwise it is gone from one moment to the next.
     pub says_goodbye: bool,
+}
+
+/// A time without network: the device goes on, and no datagram passes in either direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Time after the start of the fleet.
+    pub after: Duration,
+    /// Time until the network is back.
+    pub lasts: Duration,
+}
+
+impl Outage {
+    /// Whether nothing passes that long after the start of the fleet.
+    #[must_use]
+    pub fn holds_at(&self, time: Duration) -> bool {
+        time >= self.after && time < self.after + self.lasts
+    }
 }
 
 /// What a device keeps over restarts and power cuts.

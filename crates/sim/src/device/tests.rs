@@ -2,6 +2,7 @@ use coap::Request;
 
 use super::*;
 use crate::network::{Direction, Host, Network};
+use crate::scenario::Scenario;
 use crate::scripted::{Known, ScriptedServer};
 
 const SERVER: SocketAddr =
@@ -107,6 +108,7 @@ impl Bench {
             LogEvent::Installed { version, .. } => Some(format!("installed {version}")),
             LogEvent::Version { before, after } => Some(format!("{before} -> {after}")),
             LogEvent::UpdateFailed { version, result } => Some(format!("kept {version} {result}")),
+            LogEvent::Crashed => Some("crashed".to_owned()),
             LogEvent::Rebooted => Some("rebooted".to_owned()),
             LogEvent::Bricked => Some("bricked".to_owned()),
             LogEvent::Left { goodbye } => Some(format!("left {goodbye}")),
@@ -195,6 +197,58 @@ fn defects_show_after_the_restart() {
     check(DefectKind::ClaimsSuccess, "kept 1.0.0 1; registered 1.0.0", &["0", "1"]);
     check(DefectKind::Silent, "bricked", &["0"]);
     check(DefectKind::LeaksMemory, "1.0.0 -> 1.1.0; registered 1.1.0", &["0", "1"]);
+}
+
+/// The late fault: well for half a minute, then a restart every few seconds, registered anew and
+/// reachable in between, until another image takes the place of the bad one.
+#[test]
+fn a_crash_loop_begins_late_and_ends_with_another_image() {
+    let image = Scenario::LateFault.image();
+    let mut stage = Bench::new(vec![profile(|_| ())], image);
+    stage.run_until(26);
+    let story = stage.story("ws-1");
+    assert!(story.ends_with("1.0.0 -> 1.1.0; registered 1.1.0"), "{story}");
+    stage.run_until(60);
+    let story = stage.story("ws-1");
+    let crashes = story.matches("crashed; rebooted; registered 1.1.0").count();
+    assert!((3..=5).contains(&crashes), "{story}");
+    let first = stage.log.iter().find(|entry| entry.event == LogEvent::Crashed).unwrap();
+    let booted = |entry: &&LogEntry| matches!(entry.event, LogEvent::Version { .. });
+    let booted = stage.log.iter().find(booted).unwrap().at_ms;
+    assert!((25_000..=35_100).contains(&(first.at_ms - booted)), "{booted} {}", first.at_ms);
+
+    let flash = stage.devices[0].0.flash().clone();
+    assert_eq!(flash.defect, Some(DefectKind::CrashLoops));
+    let mut back = Bench::new(vec![profile(|_| ())], Scenario::image_before());
+    let surroundings = Arc::clone(&back.devices[0].0.surroundings);
+    back.devices[0].0 = SimulatedDevice::new(profile(|_| ()), surroundings, Some(flash));
+    back.run_until(60);
+    let story = back.story("ws-1");
+    assert!(story.ends_with("1.1.0 -> 1.0.0; registered 1.0.0"), "{story}");
+}
+
+/// The bad revision: every device of revision C fails, in one of two ways; no other does.
+#[test]
+fn only_the_bad_revision_fails() {
+    let image = Scenario::BadRevision.image();
+    let of = |hardware: &str, seed: u64| {
+        let mut profile = Profile::new(&format!("{hardware}-{seed}"), "1.0.0", mix(seed));
+        hardware.clone_into(&mut profile.hardware);
+        profile
+    };
+    let profiles: Vec<Profile> =
+        ["A", "B", "C"].iter().flat_map(|one| (0..10).map(move |seed| of(one, seed))).collect();
+    let mut stage = Bench::new(profiles, image);
+    stage.run_until(60);
+    let ends = |hardware: &str, end: &str| {
+        (0..10).filter(|seed| stage.story(&format!("{hardware}-{seed}")).ends_with(end)).count()
+    };
+    for hardware in ["A", "B"] {
+        assert_eq!(ends(hardware, "1.0.0 -> 1.1.0; registered 1.1.0"), 10);
+    }
+    let (reported, silent) = (ends("C", "kept 1.0.0 8; registered 1.0.0"), ends("C", "bricked"));
+    assert_eq!(reported + silent, 10);
+    assert!(reported > 0 && silent > 0, "{reported} {silent}");
 }
 
 #[test]

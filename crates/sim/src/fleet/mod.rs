@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use self::log::LogSender;
 use self::memory::{FlashMemory, FlashSender};
-use crate::device::{Action, LogEvent, SimulatedDevice, Surroundings};
+use crate::device::{Action, LogEvent, Profile, SimulatedDevice, Surroundings};
 use crate::random::Random;
 use crate::scenario::{Radio, Scenario};
 
@@ -44,7 +44,8 @@ pub struct FleetOptions {
     /// File that holds the devices' flash memory, so that a fleet that is stopped and started
     /// again has the versions it had. Without it every start is fresh from the factory.
     pub memory: Option<PathBuf>,
-    /// Registration lifetime in seconds. Shorter ones cost an Update each half of it.
+    /// Registration lifetime in seconds. Shorter ones cost an Update each half of it. That of
+    /// sleeping devices is long enough for them to be renewed when they wake.
     pub lifetime_s: u32,
 }
 
@@ -171,6 +172,15 @@ pub async fn run(
     options: FleetOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<FleetSummary, FleetError> {
+    let profiles = options.scenario.profiles(options.devices, options.seed);
+    run_profiles(options, profiles, shutdown).await
+}
+
+async fn run_profiles(
+    options: FleetOptions,
+    profiles: Vec<Profile>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<FleetSummary, FleetError> {
     let mut memory = FlashMemory::open(options.memory.as_deref())?;
     let (log, log_writer) = log::start(&options.log)?;
     let sockets = open_sockets(&options).await?;
@@ -183,10 +193,9 @@ pub async fn run(
     let counters = Arc::new(Counters::default());
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let profiles = options.scenario.profiles(options.devices, options.seed);
     let flash = memory.sender();
     for (mut profile, socket) in profiles.into_iter().zip(sockets) {
-        profile.lifetime_s = options.lifetime_s;
+        profile.lifetime_s = lifetime_s(&profile, options.lifetime_s);
         let kept = memory.take(&profile.endpoint);
         let random = Random::of(profile.seed, "radio");
         let node = Node {
@@ -297,7 +306,9 @@ impl Node {
 
     /// How many copies of a datagram come through the radio.
     fn copies(&mut self) -> u32 {
-        if self.random.chance(self.radio.loss) {
+        let outage = self.device.profile().outage;
+        let is_cut_off = outage.is_some_and(|outage| outage.holds_at(self.started.elapsed()));
+        if self.random.chance(self.radio.loss) || is_cut_off {
             Counters::count(&self.counters.lost);
             return 0;
         }
@@ -359,6 +370,12 @@ impl Node {
             Err(_) => self.retry_at = Some(Instant::now() + SOCKET_RETRY),
         }
     }
+}
+
+/// A sleeping device renews its registration when it wakes, which must be early enough.
+fn lifetime_s(profile: &Profile, chosen_s: u32) -> u32 {
+    let slept_s = profile.sleep.map_or(0, |sleep| sleep.wake_every.as_secs().saturating_add(1));
+    chosen_s.max(u32::try_from(slept_s.saturating_mul(3)).unwrap_or(u32::MAX))
 }
 
 async fn readable(socket: Option<&UdpSocket>) {

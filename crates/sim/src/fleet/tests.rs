@@ -4,12 +4,21 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
+use crate::device::Outage;
 use crate::image::Image;
 use crate::scripted::{Known, ScriptedServer};
 
 /// Serves on a loopback socket until the task is aborted or `done` holds.
 async fn serve(
     socket: UdpSocket,
+    server: ScriptedServer,
+    done: impl Fn(&ScriptedServer) -> bool,
+) -> ScriptedServer {
+    serve_until(&socket, server, done).await
+}
+
+async fn serve_until(
+    socket: &UdpSocket,
     mut server: ScriptedServer,
     done: impl Fn(&ScriptedServer) -> bool,
 ) -> ScriptedServer {
@@ -96,6 +105,43 @@ async fn a_fleet_is_updated_over_real_sockets_and_remembers_it() {
     let kept = second.known.values().filter(|known| known.versions[0] == "1.1.0").count();
     assert!(kept >= 30, "{kept} devices remember their version");
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_keeps_everything_from_passing_until_it_is_over() {
+    let (socket, scripted) = server(Bytes::from_static(b"no image")).await;
+    let mut options = FleetOptions::new(scripted_address(&socket), 2);
+    options.lifetime_s = 1;
+    let lucky = Profile::new("lucky", "1.0.0", 1);
+    let outage = Outage { after: Duration::from_millis(300), lasts: Duration::from_secs(3) };
+    let unlucky = Profile { outage: Some(outage), ..Profile::new("unlucky", "1.0.0", 2) };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let fleet = tokio::spawn(run_profiles(options, vec![lucky, unlucky], async move {
+        let _told = stopped.await;
+    }));
+    let started = Instant::now();
+    let contacts = |server: &ScriptedServer, name: &str| {
+        server.known.get(name).map_or(0, |known| known.updates + known.registrations)
+    };
+    // Before the outage, and again when one has gone on renewing for two seconds.
+    let early = |server: &ScriptedServer| contacts(server, "unlucky") > 0;
+    let serving = tokio::time::timeout(Duration::from_secs(20), async {
+        let known = serve_until(&socket, scripted, early).await;
+        let before = contacts(&known, "unlucky");
+        let (lucky, known) = (contacts(&known, "lucky"), known);
+        let later = |server: &ScriptedServer| contacts(server, "lucky") >= lucky + 4;
+        let known = serve_until(&socket, known, later).await;
+        let during = contacts(&known, "unlucky");
+        let back = |server: &ScriptedServer| contacts(server, "unlucky") > during;
+        serve_until(&socket, known, back).await;
+        (before, during)
+    });
+    let (before, during) = serving.await.expect("both are heard within 20 s");
+    assert!(during <= before + 1, "{before} {during}");
+    assert!(started.elapsed() >= outage.after + outage.lasts);
+    stop.send(()).unwrap();
+    let summary = fleet.await.unwrap().unwrap();
+    assert!(summary.lost > 0, "{summary:?}");
 }
 
 fn scripted_address(socket: &UdpSocket) -> SocketAddr {
