@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     NotAuthorised = 7,
     /// A decision comes out differently when it is made once more.
     Different = 8,
+    /// The operation finished, without a part of the fleet that evidence stopped.
+    Partial = 9,
 }
 
 impl From<Exit> for ExitCode {

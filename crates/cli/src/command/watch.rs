@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use api::client::Client;
-use api::{OperationDetail, OperationState};
+use api::{OperationDetail, OperationState, OperationSummary};
 
 use super::events;
 use crate::arguments::Wait;
@@ -26,7 +26,7 @@ pub(super) fn run(
     let mut detail = client.operation(operation)?;
     let name = detail.summary.name.clone();
     let mut looked = Instant::now();
-    while exit_of(detail.summary.state).is_none() {
+    while exit_of(&detail.summary).is_none() {
         if wait.timeout.is_some_and(|timeout| started.elapsed() >= timeout.0) {
             return late(&detail, &mut screen);
         }
@@ -61,7 +61,7 @@ fn end(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> {
     let live = screen.is_live();
     screen.close();
     let summary = &detail.summary;
-    let exit = exit_of(summary.state).unwrap_or(Exit::Done);
+    let exit = exit_of(summary).unwrap_or(Exit::Done);
     match exit {
         Exit::Done if live => Ok(exit),
         Exit::Done => {
@@ -103,14 +103,17 @@ fn late(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> 
 }
 
 /// The exit code of a state in which nothing more is to be waited for.
-pub(crate) const fn exit_of(state: OperationState) -> Option<Exit> {
-    match state {
+pub(crate) fn exit_of(operation: &OperationSummary) -> Option<Exit> {
+    match operation.state {
         OperationState::Pending | OperationState::Ongoing => None,
         OperationState::Paused => Some(Exit::TimedOut),
         OperationState::Aborted => Some(Exit::Aborted),
+        OperationState::Finished if operation.last_reason == PARTIAL => Some(Exit::Partial),
         OperationState::Finished => Some(Exit::Done),
     }
 }
 
+/// Reason of an operation that finished without the strata that evidence stopped.
+const PARTIAL: &str = "finish.partial";
 /// Time for the last events of an operation that has ended.
 const LAST_EVENTS: Duration = Duration::from_millis(200);

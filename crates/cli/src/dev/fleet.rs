@@ -35,6 +35,7 @@ impl Fleet {
             .args(["--devices", &arguments.sim.to_string()])
             .args(["--scenario", arguments.scenario.as_str()])
             .args(["--seed", &arguments.seed.to_string()])
+            .args(["--lifetime", &format!("{}s", lifetime_s(arguments.sim))])
             .arg("--log")
             .arg(arguments.log.clone().unwrap_or_else(|| free_log(arguments)))
             .arg("--memory")
@@ -90,7 +91,17 @@ fn free_log(arguments: &Dev) -> PathBuf {
     (1..).map(numbered).find(|path| fs::metadata(path).is_err()).unwrap_or_else(|| numbered(1))
 }
 
+/// Registration lifetime of the devices. Twice that is the silence after which one counts as lost,
+/// and what is younger proves nothing yet, so it decides how long a trial takes. A large fleet
+/// that renews as often would keep the server busy with nothing else.
+const fn lifetime_s(devices: usize) -> usize {
+    LIFETIME_S + devices / DEVICES_A_SECOND
+}
+
 /// Time for the devices to write what they have to.
 const STOP_TIME: Duration = Duration::from_secs(5);
 /// Last lines kept of what the devices' process says.
 const SAID_LINES_MAX: usize = 20;
+/// Longer than a device of the sample is silent while it installs and restarts.
+const LIFETIME_S: usize = 4;
+const DEVICES_A_SECOND: usize = 500;

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use api::client::{Client, ClientError};
 use api::{Event, EventKind, FleetSummary, OperationDetail};
+use sim::SAMPLE_VERSION_BEFORE;
 use tokio::sync::mpsc;
 
-use super::sample::{Opened, Sample};
+use super::sample::{COMPLIANCE_DELAY, Opened, Sample};
 use crate::arguments::Dev;
 use crate::command::events::is_beginning;
 use crate::command::watch::exit_of;
@@ -41,6 +42,10 @@ pub(super) struct Follow {
     /// The operation that is shown.
     shown: Option<String>,
     ended: bool,
+    /// How the operation of the sample release ended, and when.
+    result: Option<(Exit, Instant)>,
+    /// The operation that takes devices back to the version before.
+    undoing: Option<String>,
     /// The operation whose end was the last among the events.
     end_told: Option<String>,
 }
@@ -73,6 +78,8 @@ impl Follow {
             sampled: None,
             shown: None,
             ended: false,
+            result: None,
+            undoing: None,
             end_told: None,
         };
         follow.screen.say(&format!(
@@ -117,10 +124,13 @@ impl Follow {
 
     fn take_event(&mut self, event: &Event) -> Result<(), Failure> {
         // A newer operation brings those to compliance that turned up after the first.
-        if let EventKind::OperationOpened { operation, .. } = &event.kind
+        if let EventKind::OperationOpened { operation, release, .. } = &event.kind
             && self.sampled.is_some()
         {
             self.shown = Some(operation.name.clone());
+            if release.version == SAMPLE_VERSION_BEFORE {
+                self.undoing = Some(operation.name.clone());
+            }
         }
         if let EventKind::OperationEnded { operation, .. } = &event.kind {
             self.end_told = Some(operation.name.clone());
@@ -138,17 +148,46 @@ impl Follow {
         let detail =
             self.ask(move |client| client.operation(&shown).map_err(Failure::from)).await?;
         self.draw(&fleet, Some(&detail));
-        let is_sample = self.sampled.as_deref() == Some(detail.summary.name.as_str());
-        let exit = exit_of(detail.summary.state).filter(|_| is_sample);
-        match exit {
-            // A paused trial can be resumed from the console.
-            Some(Exit::Done | Exit::Aborted) if !self.ended => {
-                self.ended = true;
-                self.finish(&detail).await?;
-                Ok(exit.filter(|_| self.timeout.is_some()))
+        // A paused trial can be resumed from the console.
+        let over = exit_of(&detail.summary).filter(|exit| *exit != Exit::TimedOut);
+        let name = Some(detail.summary.name.as_str());
+        if let Some(exit) = over
+            && self.result.is_none()
+            && self.sampled.as_deref() == name
+        {
+            self.result = Some((exit, Instant::now()));
+            self.tell_end(&detail).await?;
+            if exit == Exit::Done {
+                return self.end(exit);
             }
+        }
+        // What was stopped is undone before the trial ends.
+        match (self.result, &self.undoing) {
+            (Some((exit, _)), Some(undoing))
+                if over.is_some() && Some(undoing.as_str()) == name =>
+            {
+                if self.ended {
+                    return Ok(None);
+                }
+                self.tell_end(&detail).await?;
+                self.end(exit)
+            }
+            (Some((exit, at)), None) if !self.ended && at.elapsed() > UNDO_WAIT => self.end(exit),
             _ => self.late(Some(&detail)),
         }
+    }
+
+    fn end(&mut self, exit: Exit) -> Result<Option<Exit>, Failure> {
+        self.ended = true;
+        if self.timeout.is_some() {
+            return Ok(Some(exit));
+        }
+        let console = self.client.address();
+        let name = self.sampled.as_deref().unwrap_or_default();
+        self.screen.say(&format!(
+            "look at it: {console}/   or: bellwether operation decisions {name} --server {console}"
+        ))?;
+        Ok(None)
     }
 
     /// Publishes once enough devices are known.
@@ -189,8 +228,8 @@ impl Follow {
         self.screen.draw(lines);
     }
 
-    /// Shows the end of the operation, and what to try next.
-    async fn finish(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
+    /// Shows the end of an operation.
+    async fn tell_end(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
         let took = self.started.elapsed();
         let summary = &detail.summary;
         let name = &summary.name;
@@ -209,13 +248,6 @@ impl Follow {
             view::state(summary.state, self.screen.paint()),
             took.as_secs(),
             view::counts(&summary.counts),
-        ))?;
-        if self.timeout.is_some() {
-            return Ok(());
-        }
-        let console = self.client.address();
-        self.screen.say(&format!(
-            "look at it: {console}/   or: bellwether operation decisions {name} --server {console}"
         ))
     }
 
@@ -264,6 +296,8 @@ const FIRST_ARRIVALS: Duration = Duration::from_millis(2_500);
 const ENOUGH_PERCENT: u64 = 95;
 /// Longest wait for them once there is any.
 const GATHER_TIME: Duration = Duration::from_secs(7);
+/// Longest wait for the operation that undoes another; there is none when no device took it.
+const UNDO_WAIT: Duration = COMPLIANCE_DELAY.0.saturating_add(Duration::from_secs(3));
 /// Longest wait for the events that lead to the end of an operation.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// Events that wait to be shown; beyond that the server drops some and says so.

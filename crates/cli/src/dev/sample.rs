@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use api::client::{Client, ClientError};
 use api::{OperationRef, ProblemCode, StartRequest};
-use model::{Policy, Rate, Retry, Span, Strategy};
+use model::{Evidence, Latency, Policy, Rate, Retry, Rule, Span, Strategy, Undo};
 use server::{Settings, Slowdown, SlowdownStage};
-use sim::{LateAnswers, SAMPLE_VERSION, Scenario};
+use sim::{LateAnswers, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario};
 
 use crate::arguments::Dev;
 use crate::command::operator;
@@ -27,7 +27,7 @@ pub(super) fn settings(arguments: &Dev) -> Settings {
         transfer_look: Span::secs(1),
         install_look: Span::secs(2),
         probe: Span::secs(3),
-        compliance_delay: Span::secs(2),
+        compliance_delay: COMPLIANCE_DELAY,
         policy: policy(arguments.scenario),
         slowdown: slowdown(arguments.scenario),
         ..Settings::default()
@@ -35,15 +35,47 @@ pub(super) fn settings(arguments: &Dev) -> Settings {
 }
 
 fn policy(scenario: Scenario) -> Policy {
-    Policy {
+    let policy = Policy {
         // Long enough for a device that charges or returns, short enough for a trial.
         linger: Span::secs(8),
         retry: Retry { backoff: Span::secs(1), backoff_max: Span::secs(5), ..Retry::default() },
-        strategy: Strategy::Exponential { factor: Rate::percent(200) },
-        // The slow server needs more and smaller elements, to be seen at work between 27 % and
-        // 90 %.
-        speed_max: Rate::percent(if scenario == Scenario::SlowServer { 10 } else { 25 }),
         ..Policy::default()
+    };
+    if scenario == Scenario::SlowServer {
+        // Paper A's experiment is about paper A's rule, which answers response times by the size
+        // of elements. It needs more and smaller ones, to be seen at work between 27 % and 90 %.
+        return Policy {
+            rule: Rule::Threshold,
+            strategy: Strategy::Exponential { factor: Rate::percent(200) },
+            speed_max: Rate::percent(10),
+            ..policy
+        };
+    }
+    Policy {
+        rule: Rule::Evidence(evidence(scenario)),
+        // Server and devices share this computer; that alone makes answers late.
+        response_time_floor_us: 100_000,
+        ..policy
+    }
+}
+
+/// Regulation by evidence on the clock of the simulated devices, whose seconds are the hours of
+/// real ones.
+fn evidence(scenario: Scenario) -> Evidence {
+    let late = scenario == Scenario::LateFault;
+    Evidence {
+        // A fifth or so of a trial's targets: with less the first devices would go one by one.
+        budget: Some(30),
+        look: Span::secs(1),
+        silence_min: Span::secs(5),
+        ages: vec![Span::secs(20), Span::secs(60)],
+        latencies: vec![Latency { mean: Span::secs(1), share: Rate::WHOLE }],
+        // Who wants to see a late fault has to wait for it, and needs a control that is more than
+        // one device of each revision.
+        watch: Span::secs(if late { 25 } else { 4 }),
+        holdback: Rate::percent(if late { 10 } else { 1 }),
+        undo: Undo::Automatic,
+        ..Evidence::default()
     }
 }
 
@@ -87,6 +119,8 @@ impl Sample {
         };
         fs::create_dir_all(&sample.folder)
             .map_err(|error| Failure::file(&sample.folder, &error))?;
+        write(IMAGE_BEFORE, &Scenario::image_before())?;
+        write(MANIFEST_BEFORE, Scenario::manifest_before(IMAGE_BEFORE).as_bytes())?;
         write(IMAGE, &sample.scenario.image())?;
         write(MANIFEST, sample.scenario.manifest(IMAGE).as_bytes())?;
         Ok(sample)
@@ -95,6 +129,7 @@ impl Sample {
     /// Publishes the release with an operation, like anyone; or finds the operation of an earlier
     /// run in the same folder.
     pub(super) fn publish(&self, client: &Client) -> Result<Opened, Failure> {
+        self.publish_before(client)?;
         let manifest = self.folder.join(MANIFEST);
         let name = format!("{}@{SAMPLE_VERSION}", self.name()?);
         match client.release(&name) {
@@ -107,6 +142,19 @@ impl Sample {
                 })?;
                 let words = format!("published {title} from {}", manifest.display());
                 Ok(Opened { operation: operation.reference(), words })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Publishes what the devices come with, without an operation: what is stopped can then be
+    /// undone.
+    fn publish_before(&self, client: &Client) -> Result<(), Failure> {
+        match client.release(&format!("{}@{SAMPLE_VERSION_BEFORE}", self.name()?)) {
+            Ok(_) => Ok(()),
+            Err(ClientError::Refused(problem)) if problem.code == ProblemCode::NotFound => {
+                publish_file(&self.folder.join(MANIFEST_BEFORE), false, None, client)?;
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }
@@ -149,8 +197,12 @@ impl Sample {
     }
 }
 
+const MANIFEST_BEFORE: &str = "ws200-1.0.0.toml";
+const IMAGE_BEFORE: &str = "ws200-1.0.0.bin";
 const MANIFEST: &str = "ws200-1.1.0.toml";
 const IMAGE: &str = "ws200-1.1.0.bin";
+/// How long devices are collected for an operation that follows another.
+pub(super) const COMPLIANCE_DELAY: Span = Span::secs(2);
 
 #[cfg(test)]
 mod tests {
