@@ -46,6 +46,9 @@ pub struct EvidenceCourse {
     pub watch_from: Option<Time>,
     /// Whether the holdback may be updated as well.
     pub released: bool,
+    /// Since when there is an alarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_since: Option<Time>,
     /// Gates that an operator opened.
     pub approved: Vec<Gate>,
     /// The gate that waits for an operator.

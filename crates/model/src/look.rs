@@ -194,6 +194,8 @@ pub struct EvidenceInputs {
     pub watch_from: Option<Time>,
     /// Whether the holdback may be updated as well.
     pub released: bool,
+    /// Whether an alarm has lasted so long that what caused it would have shown.
+    pub settled: bool,
     /// Gates that an operator opened.
     pub approved: Vec<Gate>,
     /// Gates before its start.
@@ -217,12 +219,14 @@ pub struct StratumInputs {
     pub updated: u64,
     /// Exposure that has matured, in devices.
     pub matured: Exact,
+    /// Devices that may be granted in all beside the first ones, by what had time to show.
+    pub reach: Exact,
     /// Failed installations.
     pub failures: u64,
     /// Proved installations.
     pub successes: u64,
-    /// Share of failures learned from the past.
-    pub learned: Exact,
+    /// Share of failures that is tolerated.
+    pub tolerated: Exact,
     /// Health events of updated devices.
     pub events: u64,
     /// Of control devices.
@@ -233,8 +237,6 @@ pub struct StratumInputs {
     pub tests: Vec<Vec<Exact>>,
     /// Whether an earlier decision stopped it for good.
     pub stopped: bool,
-    /// Devices that the last decision let in at once.
-    pub room_before: u64,
 }
 
 /// A point where an operation waits for an operator.
@@ -271,8 +273,8 @@ pub enum StratumScope {
     /// No evidence against it.
     #[default]
     Free,
-    /// The operation is alarmed, and this stratum is neither suspect nor cleared: it may go on,
-    /// but not grow.
+    /// The operation is alarmed, and this stratum is neither suspect nor cleared: it waits until
+    /// the alarm is settled.
     Held,
     /// The operation is alarmed, and this stratum is among those that may have caused it: no
     /// further device.

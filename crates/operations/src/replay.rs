@@ -207,8 +207,7 @@ fn compare_evidence(
     }
     for (stored, found) in evidence.strata.iter().zip(found) {
         // These two come from the decision before, not from the looks.
-        let (stopped, room_before) = (stored.stopped, stored.room_before);
-        let again = StratumInputs { stopped, room_before, ..found };
+        let again = StratumInputs { stopped: stored.stopped, ..found };
         if again == *stored {
             continue;
         }

@@ -20,6 +20,11 @@ pub struct Evidence {
     /// Devices that may be harmed before a stop; at least 1. Without it 0.05 % of the targets,
     /// and 5 at least. More is faster.
     pub budget: Option<u64>,
+    /// Devices that may be granted, in the time in which silence is found, for each device that
+    /// was updated before that time; at least 1. Half as many while the upper bound of the fault
+    /// rate is above 10 %, twice as many below 1 %. More grows faster, and more are harmed by the
+    /// time the first silent device is found.
+    pub growth: u32,
     /// What devices are told apart by; a fault in one stratum stops that stratum alone.
     pub strata: Vec<StratumBy>,
     /// Share of each stratum that is left for last, as a control for faults that show late; at
@@ -104,12 +109,14 @@ impl Default for Evidence {
         Self {
             alpha: Rate::percent(1),
             budget: None,
+            growth: 7,
             strata: vec![StratumBy::Hardware, StratumBy::Version, StratumBy::Site],
             holdback: Rate::percent(1),
             look: Span::secs(300),
             watch: hours(24),
             silence_min: Span::secs(60),
-            ages: vec![hours(1), hours(24)],
+            // The contact at the update itself is apart: what does not survive it is seen best there.
+            ages: vec![Span::secs(300), hours(1), hours(24)],
             latencies: vec![
                 Latency { mean: hours(1), share: Rate::percent(50) },
                 Latency { mean: hours(6), share: Rate::percent(30) },
@@ -135,6 +142,9 @@ impl Checked for Evidence {
         }
         if self.budget == Some(0) {
             return Some("`rule.budget` is 0; at least one device is at risk".to_owned());
+        }
+        if self.growth == 0 {
+            return Some("`rule.growth` is 0; it must be at least 1 to get on".to_owned());
         }
         if self.holdback > Rate::percent(50) {
             return Some(format!("`rule.holdback` is {}; at most 50 % is allowed", self.holdback));

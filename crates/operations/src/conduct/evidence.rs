@@ -99,7 +99,6 @@ impl Conduct {
             });
             if let Some(before) = before {
                 stratum.stopped = before.scope == StratumScope::Stopped;
-                stratum.room_before = before.granted_max.saturating_sub(before.granted);
             }
         }
         let ratio = self.response_ratio();
@@ -117,6 +116,8 @@ impl Conduct {
         let calm = course.is_none_or(|course| !course.judged.alarm);
         let watch_from = course.and_then(|course| course.watch_from);
         let watch_from = watch_from.or_else(|| (done && calm).then(|| panel.at()));
+        let alarm_since = course.and_then(|course| course.alarm_since);
+        let settle = panel.deadline() + rule.look.0;
         let over = watch_from.is_some_and(|from| from + rule.watch.0 <= panel.at());
         Some(Box::new(EvidenceInputs {
             look: panel.looks(),
@@ -127,6 +128,7 @@ impl Conduct {
             response_ratio: ratio.map(Exact::new),
             watch_from,
             released: course.is_some_and(|course| course.released) || (over && calm),
+            settled: alarm_since.is_some_and(|since| since + settle <= panel.at()),
             approved: course.map_or_else(Vec::new, |course| course.approved.clone()),
             gates: self.gates(),
             strata,
@@ -138,6 +140,8 @@ impl Conduct {
         let Some(evidence) = inputs.evidence.as_deref() else { return };
         let usual = self.usual_response_us();
         let course = evidence_course_of(course_of(&mut self.operation, now));
+        course.alarm_since =
+            if judged.alarm { course.alarm_since.or(Some(evidence.at)) } else { None };
         course.judged = judged;
         course.limit = evidence.limit;
         course.response_usual_us = usual;

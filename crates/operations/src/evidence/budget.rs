@@ -1,6 +1,6 @@
 //! How many devices next: what may be lost, and what the servers can carry.
 
-use libm::{ceil, floor, sqrt};
+use libm::{floor, sqrt};
 use model::Phase;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,8 @@ pub fn shares(budget: u64, targets: &[u64]) -> Vec<f64> {
     roots.iter().map(share).collect()
 }
 
-/// Size of the next element of a stratum: b_s = max(0, ⌊B_s/p_U⌋ − u_s), rounded down.
+/// Size of the next element of a stratum: b_s = max(0, ⌊B_s/p_U − u_s⌋), where a hundredth of a
+/// device is none: exposure never matures to the last bit.
 ///
 /// `share` is B_s, `rate_upper` the bound p_U of the rate of faults, `unresolved` u_s the
 /// devices that may still turn out harmed: updated ones less the matured exposure, and granted
@@ -39,7 +40,7 @@ pub fn shares(budget: u64, targets: &[u64]) -> Vec<f64> {
 #[must_use]
 pub fn next_element(share: f64, rate_upper: f64, unresolved: f64) -> u64 {
     let rate_upper = rate_upper.clamp(RATE_MIN, 1.0);
-    whole(floor(share.max(0.0) / rate_upper) - ceil(unresolved.max(0.0)))
+    whole(floor(share.max(0.0) / rate_upper - unresolved.max(0.0) + ROUNDING))
 }
 
 /// The label of certainty that a bound of the rate of faults stands for (paper A's phases):
@@ -121,5 +122,7 @@ pub fn next_limit(limit: f64, ratio: Option<f64>, config: &InfrastructureConfig)
     next.max(lowest).min(highest)
 }
 
+/// Exposure below which a device counts as resolved.
+const ROUNDING: f64 = 0.01;
 /// Keeps the size finite when nothing at all is left to fear.
 const RATE_MIN: f64 = 1e-9;

@@ -73,8 +73,7 @@ pub struct Combined {
 pub enum Scope {
     /// No evidence against it.
     Free,
-    /// The operation is alarmed, and this stratum is neither suspect nor cleared: it may go on,
-    /// but not grow.
+    /// The operation is alarmed, and this stratum is neither suspect nor cleared: it waits.
     Held,
     /// The operation is alarmed, and this stratum is among those that may have caused it: pause.
     Suspect,

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use model::{
-    Arm, Evidence as Rule, EvidencePlan, Exact, HealthEvents, Look, Rate, StratumInputs,
+    Arm, Evidence as Rule, EvidencePlan, Exact, HealthEvents, Look, Phase, Rate, StratumInputs,
     StratumLook, Time, Tolerance,
 };
 
 use super::bernoulli::InstallConfig;
-use super::bound::{BoundConfig, Exposure, Latency, expected_events};
+use super::bound::{BoundConfig, Exposure, Latency, expected_events, fault_bound};
+use super::budget::certainty;
 use super::logrank::{HealthConfig, WindowEvents};
 use super::means::IndicatorConfig;
 use super::numeric::number;
@@ -30,6 +31,7 @@ pub struct Panel {
     tests: TestsConfig,
     bound: BoundConfig,
     plan: EvidencePlan,
+    growth: u32,
     strata: Vec<StratumPanel>,
     looks: u64,
     at: Time,
@@ -43,6 +45,12 @@ struct StratumPanel {
     updated: u64,
     // Of the newest looks, the newest last: updated devices in contact by window, and control.
     contacts: VecDeque<Contacts>,
+    // Updated devices by the time of their look, the newest last, that silence may still find.
+    fresh: VecDeque<(Time, u64)>,
+    // Updated devices whose silence would have been found.
+    seasoned: u64,
+    // Devices that may be granted by what had time to show.
+    reach: f64,
     // Of updated and of control devices.
     events: [u64; 2],
     // Events the updated devices would have had anyway.
@@ -65,10 +73,18 @@ impl Panel {
             tests: tests_config(rule, plan.indicators),
             bound: bound_config(rule),
             plan: plan.clone(),
+            growth: rule.growth,
             strata: Vec::new(),
             looks: 0,
             at: Time::default(),
         }
+    }
+
+    /// Longest time in which silence is found in a stratum.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        let deadlines = self.strata.iter().map(|stratum| stratum.last.deadline_s);
+        Duration::from_secs(deadlines.max().unwrap_or(0))
     }
 
     /// Number of the last look, 0 before the first.
@@ -100,6 +116,7 @@ impl Panel {
         if look.number <= self.looks {
             return;
         }
+        let before = (self.looks > 0).then_some(self.at);
         self.looks = look.number;
         self.at = look.at;
         for stratum in &look.strata {
@@ -109,12 +126,15 @@ impl Panel {
                 self.strata.push(StratumPanel::new(tolerance, &self.tests));
                 self.strata.len() - 1
             });
+            let elapsed = before.map_or(Duration::ZERO, |before| look.at.since(before));
             self.strata[at].observe(look, stratum, &self.tests, &self.bound);
+            let growth = self.growth;
+            self.strata[at].extend(look.at, elapsed, stratum.updated, growth, &self.bound);
         }
     }
 
-    /// What a decision knows of each stratum; `stopped` and `room_before` are the decision's own
-    /// business and left empty.
+    /// What a decision knows of each stratum; `stopped` is the decision's own business and
+    /// left empty.
     #[must_use]
     pub fn strata(&self) -> Vec<StratumInputs> {
         self.strata
@@ -138,6 +158,9 @@ impl StratumPanel {
             exposure: Exposure::default(),
             updated: 0,
             contacts: VecDeque::new(),
+            fresh: VecDeque::new(),
+            seasoned: 0,
+            reach: 0.0,
             events: [0, 0],
             expected: 0.0,
         }
@@ -215,6 +238,39 @@ impl StratumPanel {
         self.evidence.health.observe(&windows, &tests.health);
     }
 
+    /// Lets the stratum grow by `growth` devices for each seasoned one in the time in which
+    /// silence is found. The devices updated before that time are the ones of which anything is
+    /// known; what the growth is measured by is therefore a delay and not a size: whatever the
+    /// fault, when its first silences are found the operation has grown by no more than that.
+    ///
+    /// Paper A's phases change the pace, as labels of what has matured ([`certainty`]): slow while
+    /// little can be seen and much would be lost, fast once many have shown that they are well.
+    fn extend(
+        &mut self,
+        now: Time,
+        elapsed: Duration,
+        updated: u64,
+        growth: u32,
+        bound: &BoundConfig,
+    ) {
+        let deadline = Duration::from_secs(self.last.deadline_s.max(1));
+        self.fresh.push_back((now, updated));
+        while let Some((at, devices)) = self.fresh.front().copied()
+            && now.since(at) >= deadline
+        {
+            self.seasoned += devices;
+            self.fresh.pop_front();
+        }
+        let matured = self.exposure.matured(seconds(now), self.last.deadline_s, bound);
+        let pace = match certainty(fault_bound(0, 0.0, matured, bound).rate_upper) {
+            Phase::Test => 0.5,
+            Phase::Cautious => 1.0,
+            Phase::Generalization => 2.0,
+        };
+        let part = elapsed.as_secs_f64() / deadline.as_secs_f64();
+        self.reach += pace * f64::from(growth) * number(self.seasoned) * part;
+    }
+
     /// Forgets contacts so old that no silence can go back to them.
     fn forget(&mut self, now: Time) {
         let deadline = Duration::from_secs(self.last.deadline_s);
@@ -240,9 +296,10 @@ impl StratumPanel {
             ready: self.last.ready,
             updated: self.updated,
             matured: Exact::new(matured),
+            reach: Exact::new(self.reach),
             failures: self.evidence.installs.failures,
             successes: self.evidence.installs.successes,
-            learned: self.evidence.tolerance.learned,
+            tolerated: self.evidence.tolerance.rate,
             events: self.events[0],
             control_events: self.events[1],
             expected: Exact::new(self.expected),
@@ -252,7 +309,6 @@ impl StratumPanel {
                 .map(|test| test.iter().copied().map(Exact::new).collect())
                 .collect(),
             stopped: false,
-            room_before: 0,
         }
     }
 }

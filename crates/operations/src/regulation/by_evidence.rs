@@ -4,30 +4,33 @@
 //! ([`crate::evidence::Panel`]). [`judged`] is the whole judgement; [`decide`] turns it into one
 //! step and its reason.
 
-use libm::{log10, round};
+use libm::{log, log10, round};
 use model::{
     Evidence as Rule, EvidenceInputs, Exact, Gate, Inputs, Judged, Phase, Rate, Reason,
     StratumInputs, StratumRuling, StratumScope, Verdict,
 };
 
 use crate::evidence::{
-    CombineConfig, FaultBound, Judgement, Stratum, bound_config, certainty, fault_bound, judge,
-    next_element, share, shares,
+    CombineConfig, FaultBound, Judgement, Scope, Stratum, bound_config, certainty, fault_bound,
+    judge, next_element, share, shares,
 };
 
 /// Judges every stratum: what it may grant from now on, and what the evidence against it is;
 /// none under another rule and before the first look.
 ///
 /// - *Scope* by [`judge`] with the rule's α over the strata there were at the start.
-/// - *Size* b = ⌊B_s/p_U⌋ − u ([`next_element`]), p_U the upper bound of the rate of faults after
-///   the matured exposure, u what is granted or updated and not matured. A held stratum does not
-///   grow, a suspect or stopped one gets nothing.
+/// - *Size* b = ⌊B_s/p_U − u⌋ ([`next_element`]), p_U the upper bound of the rate of faults after
+///   the matured exposure, u what is granted or updated and not matured. In an alarm only strata
+///   that are cleared go on: what is updated already settles it.
 /// - The *holdback* stays out of reach until it is released.
 #[must_use]
 pub fn judged(inputs: &Inputs) -> Option<Judged> {
     let rule = inputs.policy.rule.evidence()?;
     let evidence = inputs.evidence.as_deref()?;
-    let judgement = judge(&strata(evidence), &combine_config(rule, evidence));
+    let mut judgement = judge(&strata(evidence), &combine_config(rule, evidence));
+    if evidence.settled {
+        settle(&mut judgement, evidence);
+    }
     let targets: Vec<u64> = evidence.strata.iter().map(|stratum| stratum.targets).collect();
     let shares = shares(evidence.budget, &targets);
     let strata = evidence
@@ -88,6 +91,23 @@ pub fn holdback(rule: &Rule, targets: u64) -> u64 {
     u64::try_from((u128::from(targets) * points).div_ceil(10_000)).unwrap_or(u64::MAX)
 }
 
+/// An alarm has lasted for as long as silence takes to be found, so that everything that was
+/// updated before it has shown what it has to show: who is suspect is stopped for good, and if
+/// nobody is, all that was updated is. An alarm comes to a harmless operation with probability
+/// α/2 at most; without an end to it, the operation would wait for ever.
+fn settle(judgement: &mut Judgement, evidence: &EvidenceInputs) {
+    if !judgement.alarm {
+        return;
+    }
+    let least =
+        if judgement.scopes.contains(&Scope::Suspect) { Scope::Suspect } else { Scope::Held };
+    for (scope, stratum) in judgement.scopes.iter_mut().zip(&evidence.strata) {
+        if *scope >= least && stratum.updated > 0 {
+            *scope = Scope::Stop;
+        }
+    }
+}
+
 /// How the evidence of strata is combined under a rule.
 fn combine_config(rule: &Rule, evidence: &EvidenceInputs) -> CombineConfig {
     CombineConfig {
@@ -123,11 +143,14 @@ fn ruling(
     let matured = stratum.matured.value();
     let unresolved = (count(stratum.updated) - matured).max(0.0) + count(stratum.pending);
     let room = match scope {
-        StratumScope::Free => next_element(share, bound.rate_upper, unresolved),
-        StratumScope::Held => {
-            next_element(share, bound.rate_upper, unresolved).min(stratum.room_before)
+        StratumScope::Free => {
+            // Harm elsewhere, or a hint of it here: grow no faster than what is known doubles.
+            let careful = is_careful(judgement, at, stratum);
+            let growth = if careful { f64::from(rule.growth.max(1)) } else { 1.0 };
+            let reach = share + stratum.reach.value() / growth;
+            room(rule, stratum, share, reach, bound.rate_upper, unresolved)
         }
-        StratumScope::Suspect | StratumScope::Stopped => 0,
+        StratumScope::Held | StratumScope::Suspect | StratumScope::Stopped => 0,
     };
     let spared = if evidence.released { 0 } else { holdback(rule, stratum.targets) };
     let most = stratum.targets.saturating_sub(spared).max(stratum.granted);
@@ -152,12 +175,55 @@ fn ruling(
     }
 }
 
-/// Failures beyond the history's and events beyond the control's, over the matured exposure.
+/// Whether a stratum that is free to go on has reason to go slowly: some stratum is stopped, or
+/// the evidence in it or in all together has reached what makes a suspect in an alarm. One that is
+/// cleared has shown that it is well.
+fn is_careful(judgement: &Judgement, at: usize, stratum: &StratumInputs) -> bool {
+    let config = CombineConfig::default();
+    let log_e = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
+    if log_e < 0.0 && stratum.matured.value() >= config.cleared_devices {
+        return false;
+    }
+    let suspect = log(config.suspect_e);
+    let elsewhere = judgement.scopes.contains(&Scope::Stop);
+    elsewhere || log_e >= suspect || judgement.evidence.global >= suspect
+}
+
+/// Devices of a stratum that may be granted now: the least of three.
 ///
-/// An installation that failed has shown its fault, so it counts as matured.
+/// - What the budget leaves for faults of any latency ([`next_element`]).
+/// - What had time to show ([`crate::evidence::Panel`]), beside what may be lost in any case. The
+///   budget alone lets an operation grow by B/3 each time something has matured, which is further
+///   than silence can be seen.
+/// - What a tenth of the budget leaves for installations that fail: these show at once, so that
+///   few need to be under way before the first ones are through.
+fn room(
+    rule: &Rule,
+    stratum: &StratumInputs,
+    share: f64,
+    reach: f64,
+    rate_upper: f64,
+    unresolved: f64,
+) -> u64 {
+    let by_budget = next_element(share, rate_upper, unresolved);
+    let by_growth = whole(libm::floor((reach - count(stratum.granted)).max(0.0)));
+    let through = stratum.failures + stratum.successes;
+    let under_way = stratum.granted.saturating_sub(through + stratum.events);
+    let failing = fault_bound(
+        stratum.failures,
+        stratum.tolerated.value() * count(through),
+        count(through),
+        &bound_config(rule),
+    );
+    let installing = (share * INSTALLING).max(1.0);
+    let by_installations = next_element(installing, failing.rate_upper, count(under_way));
+    by_budget.min(by_growth).min(by_installations)
+}
+
+/// Failures and events beyond the tolerated ones, over the matured exposure.
 fn bound(rule: &Rule, stratum: &StratumInputs) -> FaultBound {
     let attempts = stratum.failures + stratum.successes;
-    let usual = stratum.learned.value() * count(attempts) + stratum.expected.value();
+    let usual = stratum.tolerated.value() * count(attempts) + stratum.expected.value();
     let matured = stratum.matured.value();
     fault_bound(stratum.failures + stratum.events, usual, matured, &bound_config(rule))
 }
@@ -285,12 +351,12 @@ fn limit(evidence: &EvidenceInputs) -> u64 {
     whole(evidence.limit.value()).max(1)
 }
 
-const fn scope_of(scope: crate::evidence::Scope) -> StratumScope {
+const fn scope_of(scope: Scope) -> StratumScope {
     match scope {
-        crate::evidence::Scope::Free => StratumScope::Free,
-        crate::evidence::Scope::Held => StratumScope::Held,
-        crate::evidence::Scope::Suspect => StratumScope::Suspect,
-        crate::evidence::Scope::Stop => StratumScope::Stopped,
+        Scope::Free => StratumScope::Free,
+        Scope::Held => StratumScope::Held,
+        Scope::Suspect => StratumScope::Suspect,
+        Scope::Stop => StratumScope::Stopped,
     }
 }
 
@@ -327,5 +393,7 @@ fn log10_tenths(log_e: f64) -> i64 {
     round(log_e * log10(std::f64::consts::E) * 10.0) as i64
 }
 
+/// Part of the budget that installations under way may cost.
+const INSTALLING: f64 = 0.1;
 /// Fewer targets than that spare no holdback.
 const HOLDBACK_TARGETS_MIN: u64 = 10;
