@@ -129,11 +129,11 @@ fn defaults_are_the_ones_in_force() {
 #[test]
 fn examples_use_keys_that_exist() {
     let book = Book::read();
-    let mut settings = book.keys(&SETTINGS_TABLES);
-    settings.extend(book.keys(&POLICY_TABLES).into_iter().map(|key| format!("policy.{key}")));
     // `kind` is the tag of an enumeration, not a field.
     let mut policy = book.keys(&POLICY_TABLES);
     policy.extend(["rule.kind".to_owned(), "strategy.kind".to_owned()]);
+    let mut settings = book.keys(&SETTINGS_TABLES);
+    settings.extend(policy.iter().map(|key| format!("policy.{key}")));
     let kinds =
         [("manifest", book.keys(&MANIFEST_TABLES)), ("policy", policy), ("settings", settings)];
     let mut problems = Problems::default();

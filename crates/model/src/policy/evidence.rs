@@ -24,7 +24,7 @@ pub struct Evidence {
     /// was updated before that time; at least 1. Half as many while the upper bound of the fault
     /// rate is above 10 %, twice as many below 1 %. More grows faster, and more are harmed by the
     /// time the first silent device is found.
-    pub growth: u32,
+    pub growth_max: u32,
     /// What devices are told apart by; a fault in one stratum stops that stratum alone.
     pub strata: Vec<StratumBy>,
     /// Share of each stratum that is left for last, as a control for faults that show late; at
@@ -109,7 +109,7 @@ impl Default for Evidence {
         Self {
             alpha: Rate::percent(1),
             budget: None,
-            growth: 7,
+            growth_max: 7,
             strata: vec![StratumBy::Hardware, StratumBy::Version, StratumBy::Site],
             holdback: Rate::percent(1),
             look: Span::secs(300),
@@ -143,8 +143,8 @@ impl Checked for Evidence {
         if self.budget == Some(0) {
             return Some("`rule.budget` is 0; at least one device is at risk".to_owned());
         }
-        if self.growth == 0 {
-            return Some("`rule.growth` is 0; it must be at least 1 to get on".to_owned());
+        if self.growth_max == 0 {
+            return Some("`rule.growth_max` is 0; it must be at least 1 to get on".to_owned());
         }
         if self.holdback > Rate::percent(50) {
             return Some(format!("`rule.holdback` is {}; at most 50 % is allowed", self.holdback));

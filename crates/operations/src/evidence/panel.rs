@@ -73,7 +73,7 @@ impl Panel {
             tests: tests_config(rule, plan.indicators),
             bound: bound_config(rule),
             plan: plan.clone(),
-            growth: rule.growth,
+            growth: rule.growth_max,
             strata: Vec::new(),
             looks: 0,
             at: Time::default(),

@@ -146,7 +146,7 @@ fn ruling(
         StratumScope::Free => {
             // Harm elsewhere, or a hint of it here: grow no faster than what is known doubles.
             let careful = is_careful(judgement, at, stratum);
-            let growth = if careful { f64::from(rule.growth.max(1)) } else { 1.0 };
+            let growth = if careful { f64::from(rule.growth_max.max(1)) } else { 1.0 };
             let reach = share + stratum.reach.value() / growth;
             room(rule, stratum, share, reach, bound.rate_upper, unresolved)
         }
