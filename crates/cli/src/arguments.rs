@@ -10,6 +10,8 @@ use model::Span;
 use serde::de::DeserializeOwned;
 use sim::Scenario;
 
+use crate::parse;
+
 /// Keeps fleets of connected devices up to date by itself
 #[derive(Debug, Parser)]
 #[command(
@@ -97,8 +99,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
-    /// Number of simulated devices
-    #[arg(long, value_name = "N", default_value_t = 150)]
+    /// Number of simulated devices, at most 50000
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = parse::simulated)]
     pub(crate) sim: usize,
 
     /// What happens to them
@@ -110,11 +112,11 @@ pub(crate) struct Dev {
     pub(crate) data: PathBuf,
 
     /// Address of the console and the HTTP interface
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = parse::address)]
     pub(crate) http: SocketAddr,
 
     /// Address for devices, CoAP over UDP
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5683")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5683", value_parser = parse::address)]
     pub(crate) coap: SocketAddr,
 
     /// End when the sample operation ends: 0 finished, 3 aborted, 9 stopped for a part of the
@@ -131,7 +133,7 @@ pub(crate) struct Dev {
     pub(crate) json: bool,
 
     /// Decides everything about the devices that chance has a part in
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::whole::<u64>)]
     pub(crate) seed: u64,
 
     /// The devices' own log, JSON lines [default: devices.jsonl in the data folder]
@@ -150,11 +152,11 @@ pub(crate) struct Serve {
     pub(crate) data: Option<PathBuf>,
 
     /// Address of the console and the HTTP interface [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR", env = "BELLWETHER_HTTP")]
+    #[arg(long, value_name = "ADDR", env = "BELLWETHER_HTTP", value_parser = parse::address)]
     pub(crate) http: Option<SocketAddr>,
 
     /// Address for devices, CoAP over UDP [default: 127.0.0.1:5683]
-    #[arg(long, value_name = "ADDR", env = "BELLWETHER_COAP")]
+    #[arg(long, value_name = "ADDR", env = "BELLWETHER_COAP", value_parser = parse::address)]
     pub(crate) coap: Option<SocketAddr>,
 }
 
@@ -266,7 +268,7 @@ pub(crate) struct DeviceList {
 #[derive(Debug, Args)]
 pub(crate) struct Limit {
     /// Most entries to print [default: all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::whole::<usize>)]
     pub(crate) limit: Option<usize>,
 }
 
@@ -472,7 +474,7 @@ pub(crate) struct Events {
     pub(crate) follow: bool,
 
     /// Begin after the event of this id [default: what the server still remembers]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = parse::whole::<u64>)]
     pub(crate) since: Option<u64>,
 
     /// Only events of this type, e.g. decided; may be repeated
@@ -500,10 +502,10 @@ pub(crate) enum Sim {
     /// Run the whole system in virtual time with faults drawn from a seed, checking it at each step
     Run {
         /// The seed
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = parse::whole::<u64>)]
         seed: u64,
         /// How many seeds to run, counting up from the first
-        #[arg(long, value_name = "N", default_value_t = 1)]
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::whole::<u64>)]
         seeds: u64,
     },
 }
@@ -563,8 +565,8 @@ pub(crate) struct SimFleet {
     )]
     pub(crate) server: Option<String>,
 
-    /// Number of devices
-    #[arg(long, value_name = "N", default_value_t = 150)]
+    /// Number of devices, at most 50000
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = parse::simulated)]
     pub(crate) devices: usize,
 
     /// What happens to them
@@ -580,11 +582,11 @@ pub(crate) struct SimFleet {
     pub(crate) memory: Option<PathBuf>,
 
     /// Decides everything chance has a part in
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::whole::<u64>)]
     pub(crate) seed: u64,
 
     /// Local address of the devices' sockets
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", value_parser = parse::ip)]
     pub(crate) bind: std::net::IpAddr,
 
     /// Registration lifetime

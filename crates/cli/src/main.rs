@@ -14,6 +14,7 @@ mod failure;
 mod logs;
 mod output;
 mod paint;
+mod parse;
 mod screen;
 mod signal;
 mod table;

@@ -29,7 +29,11 @@ fn wrong_usage_is_code_2_and_says_what_is_right() {
     check(&["sim", "fleet"], 2, &["--server"]);
     check(&["sim", "fleet", "--server", "coaps://h"], 1, &["coaps:// is not supported"]);
     check(&["device", "list", "--server", "h:1"], 2, &["`h:1` is no address", "http://"]);
-    check(&["serve", "--http", "here"], 2, &["invalid socket address"]);
+    check(&["serve", "--http", "here"], 2, &["`here` is not an address", "127.0.0.1:8080"]);
+    check(&["dev", "--sim", "many"], 2, &["`many` is not a whole number", "digits only"]);
+    check(&["dev", "--sim", "99999999"], 2, &["give at most 50000"]);
+    check(&["sim", "fleet", "--devices", "50001"], 2, &["give at most 50000"]);
+    check(&["device", "list", "--limit", "-"], 2, &["`-` is not a whole number"]);
 }
 
 #[test]

@@ -31,7 +31,8 @@ use crate::scenario::{Radio, Scenario};
 pub struct FleetOptions {
     /// The server; see [`resolve`].
     pub server: SocketAddr,
-    /// How many devices. Each needs a file descriptor and about 30 KiB of memory.
+    /// How many devices, at most [`DEVICES_MAX`]. Each needs a file descriptor, a UDP port of the
+    /// local address and about 30 KiB of memory.
     pub devices: usize,
     /// Who they are and how good their radio is.
     pub scenario: Scenario,
@@ -111,6 +112,12 @@ pub enum FleetError {
         /// What is wrong with it.
         cause: String,
     },
+    /// More devices than fit.
+    #[error("{needed} devices are more than one process can simulate; give at most {DEVICES_MAX}")]
+    TooMany {
+        /// Devices asked for.
+        needed: usize,
+    },
     /// No socket for a device.
     #[error(
         "only {opened} of {needed} devices got a UDP socket on {bind}: {cause}; {}",
@@ -172,6 +179,9 @@ pub async fn run(
     options: FleetOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<FleetSummary, FleetError> {
+    if options.devices > DEVICES_MAX {
+        return Err(FleetError::TooMany { needed: options.devices });
+    }
     let profiles = options.scenario.profiles(options.devices, options.seed);
     run_profiles(options, profiles, shutdown).await
 }
@@ -445,6 +455,10 @@ fn remedy(cause: &io::Error, needed: usize) -> String {
     if matches!(cause.raw_os_error(), Some(23 | 24)) {
         let limit = needed + 100;
         format!("allow more open files with `ulimit -n {limit}`, or simulate fewer devices")
+    } else if cause.kind() == io::ErrorKind::AddrInUse {
+        "the address has no free port left; widen `net.ipv4.ip_local_port_range`, or simulate \
+         fewer devices"
+            .to_owned()
     } else {
         "choose a local address with --bind, or simulate fewer devices".to_owned()
     }
@@ -461,6 +475,9 @@ fn in_words(cause: &io::Error) -> String {
     }
 }
 
+/// Devices in one fleet. Each takes one of the 65,535 ports of an address and a file descriptor,
+/// and so many take 1.5 GiB of memory; more would end in the middle of a run.
+pub const DEVICES_MAX: usize = 50_000;
 const DEFAULT_PORT: u16 = 5683;
 /// A block of 1 KiB with its options; longer datagrams are no CoAP of this product.
 const DATAGRAM_BYTES_MAX: usize = 2_048;
