@@ -1,6 +1,7 @@
 //! How a command ends: exit codes, and errors in one sentence with what would help.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -63,14 +64,27 @@ impl Failure {
         Self::new(Exit::Done, "")
     }
 
-    pub(crate) fn file(path: &Path, error: &std::io::Error) -> Self {
-        let cause = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::PermissionDenied => "this user may not use it".to_owned(),
-            std::io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-            _ => error.to_string(),
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        let (cause, hint) = match error.kind() {
+            io::ErrorKind::NotFound => {
+                ("there is no such file", "check its name and the folder you are in")
+            }
+            io::ErrorKind::PermissionDenied => {
+                ("this user may not use it", "change its owner or permissions, or name another one")
+            }
+            io::ErrorKind::StorageFull => ("the disk is full", "free some space"),
+            io::ErrorKind::IsADirectory => {
+                ("this is a folder, and a file is needed", "name a file in it")
+            }
+            io::ErrorKind::NotADirectory => {
+                ("a part of this path is a file, not a folder", "correct the path")
+            }
+            io::ErrorKind::InvalidData => {
+                ("this is not text in UTF-8", "save it as UTF-8, or name the file you mean")
+            }
+            _ => return Self::new(Exit::Failed, format!("{}: {error}", path.display())),
         };
-        Self::new(Exit::Failed, format!("{}: {cause}", path.display()))
+        Self::new(Exit::Failed, format!("{}: {cause}", path.display())).hint(hint)
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,5 +1,6 @@
 //! The configuration file: one TOML file, none required.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,11 +92,8 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the file, the line and what is allowed.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SettingsError {
-            path: path.to_owned(),
-            message: format!("cannot be read: {error}"),
-        })?;
         let wrong = |message: String| SettingsError { path: path.to_owned(), message };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(unreadable(&error)))?;
         let settings: Self = toml::from_str(&text).map_err(|error| wrong(format!("\n{error}")))?;
         settings.policy.clone().validated().map_err(wrong)?;
         Ok(settings)
@@ -126,6 +124,19 @@ impl Settings {
             ..engine::Config::default()
         }
     }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    let words = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file; correct its name, or leave it out",
+        io::ErrorKind::PermissionDenied => {
+            "this user may not read it; change its owner or permissions"
+        }
+        io::ErrorKind::IsADirectory => "this is a folder; name a file in it",
+        io::ErrorKind::InvalidData => "this is not text in UTF-8; save it as UTF-8",
+        _ => return format!("cannot be read: {error}; correct its name, or leave it out"),
+    };
+    words.to_owned()
 }
 
 /// Shortest wait before a message is sent again; without one, a lost message would flood its peer.

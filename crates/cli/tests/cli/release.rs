@@ -68,7 +68,16 @@ fn a_good_manifest_is_said_to_be_good() {
     assert!(ran.stdout.starts_with(r#"{"valid":true,"findings":["#), "{ran:?}");
     let ran = run(["release", "lint", "/nowhere/m.toml"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
-    assert_eq!(ran.stderr, "error: /nowhere/m.toml: there is no such file\n");
+    assert!(ran.stderr.starts_with("error: /nowhere/m.toml: there is no such file\nhint: check"));
+    let bytes = folder.file("bytes.toml", b"\xff\xfe");
+    for (path, says) in [
+        (folder.path(), ": this is a folder, and a file is needed\nhint: name a file in it\n"),
+        (bytes.as_path(), ": this is not text in UTF-8\nhint: save it as UTF-8"),
+    ] {
+        let ran = run(["release", "lint", path.to_str().unwrap()]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+        assert!(ran.stderr.contains(says), "{ran:?}");
+    }
     let ran = run(["release", "publish", file, "--wait"]);
     assert_eq!(ran.code, 2, "{ran:?}");
 }

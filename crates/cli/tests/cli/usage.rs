@@ -216,7 +216,9 @@ fn settings_that_cannot_be_used_are_refused_in_one_sentence() {
     let said = serve(&["--config", file.to_str().unwrap()]);
     assert!(said.contains("line 2") && said.contains("unknown field `htpp`"), "{said}");
     let said = serve(&["--config", "/nowhere/b.toml"]);
-    assert!(said.contains("/nowhere/b.toml"), "{said}");
+    assert!(said.contains("/nowhere/b.toml: there is no such file; correct its name"), "{said}");
+    let said = serve(&["--config", folder.path().to_str().unwrap()]);
+    assert!(said.contains("this is a folder; name a file in it"), "{said}");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let _holder = TcpListener::bind(taken).unwrap();
     let data = folder.path().join("data");
