@@ -29,6 +29,24 @@ pub(super) fn run(command: &Sim, output: &Output) -> Result<Exit, Failure> {
 
 fn describe(arguments: &SimFleet, output: &Output) -> Result<Exit, Failure> {
     let scenario = arguments.scenario;
+    if !output.is_for_people() {
+        let shares: Vec<_> = Scenario::SHARES
+            .iter()
+            .map(|share| {
+                serde_json::json!({
+                    "share": share.share.to_string(),
+                    "basis_points": share.share.as_basis_points(),
+                    "who": share.who,
+                })
+            })
+            .collect();
+        output.json(&serde_json::json!({
+            "scenario": scenario.as_str(),
+            "summary": scenario.summary(),
+            "shares": shares,
+        }))?;
+        return Ok(Exit::Done);
+    }
     output.line(&format!("{scenario}: {}", scenario.summary()))?;
     for share in Scenario::SHARES {
         output.line(&format!("{:>7}  {}", share.share.to_string(), share.who))?;

@@ -168,6 +168,10 @@ fn versions_and_completions_are_printed() {
     assert_eq!((ran.code, ran.stdout), (0, format!("bellwether {}\n", env!("CARGO_PKG_VERSION"))));
     let ran = run(["version", "-o", "jsonl"]);
     assert!(ran.stdout.starts_with(r#"{"product":"bellwether""#), "{ran:?}");
+    let ran = run(["sim", "fleet", "--describe", "-o", "jsonl"]);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, said["scenario"].as_str()), (0, Some("calm")));
+    assert!(said["shares"][0]["who"].is_string() && said["shares"][0]["share"].is_string());
     for (shell, part) in [
         ("bash", "complete -F"),
         ("zsh", "#compdef bellwether"),

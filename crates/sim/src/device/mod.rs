@@ -96,10 +96,10 @@ pub struct SimulatedDevice {
 enum Stage {
     /// Out of reach, before its arrival or between two stays.
     Away { until: Duration, returning: bool },
-    /// Restarting: no socket, silence. After an installation with the version before it.
-    Booting { until: Duration, before: Option<String> },
+    /// Restarting: no socket, silence.
+    Booting { until: Duration },
     /// Waits for its new socket.
-    Opening { before: Option<String> },
+    Opening,
     /// In operation.
     On(Box<Running>),
     /// Never to be heard of again.
@@ -126,7 +126,7 @@ struct Running {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Off {
-    Restart { installed: bool },
+    Restart,
     Leave(Leave),
 }
 
@@ -181,17 +181,18 @@ impl SimulatedDevice {
     pub fn client(&self) -> Option<&Client> {
         match &self.stage {
             Stage::On(running) => Some(&running.client),
-            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening { .. } | Stage::Bricked => {
-                None
-            }
+            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening | Stage::Bricked => None,
         }
     }
 
     /// Takes the socket asked for with [`Action::OpenSocket`]: boots to the end and registers.
     pub fn handle_socket(&mut self, local: SocketAddr, now: Duration) {
-        let Stage::Opening { before } = &mut self.stage else { return };
-        let before = before.take();
-        if let Some(before) = before {
+        if !matches!(self.stage, Stage::Opening) {
+            return;
+        }
+        // A device whose power was cut after an installation boots it for the first time as well.
+        if let Some(before) = self.flash.before.take() {
+            self.flash_changed = true;
             self.log_boot(before, now);
         }
         let client = self.boot(local, now);
@@ -227,20 +228,18 @@ impl SimulatedDevice {
         match &mut self.stage {
             Stage::Away { until, returning } if *until <= now => {
                 let returning = *returning;
-                self.stage = Stage::Opening { before: None };
+                self.stage = Stage::Opening;
                 self.actions.push_back(Action::OpenSocket);
                 if returning {
                     self.note(LogEvent::Returned, now);
                 }
             }
-            Stage::Booting { until, before } if *until <= now => {
-                let before = before.take();
-                self.stage = Stage::Opening { before };
+            Stage::Booting { until } if *until <= now => {
+                self.stage = Stage::Opening;
                 self.actions.push_back(Action::OpenSocket);
             }
             Stage::On(_) => self.run(now),
-            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening { .. } | Stage::Bricked => {
-            }
+            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening | Stage::Bricked => {}
         }
     }
 
@@ -267,9 +266,7 @@ impl SimulatedDevice {
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         match &mut self.stage {
             Stage::On(running) => running.client.poll_transmit(),
-            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening { .. } | Stage::Bricked => {
-                None
-            }
+            Stage::Away { .. } | Stage::Booting { .. } | Stage::Opening | Stage::Bricked => None,
         }
     }
 
@@ -289,8 +286,8 @@ impl SimulatedDevice {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.stage {
-            Stage::Away { until, .. } | Stage::Booting { until, .. } => Some(*until),
-            Stage::Opening { .. } | Stage::Bricked => None,
+            Stage::Away { until, .. } | Stage::Booting { until } => Some(*until),
+            Stage::Opening | Stage::Bricked => None,
             Stage::On(running) => {
                 let leave_at = self.leave.map(|leave| self.arrived + leave.after);
                 let own = [
@@ -408,7 +405,7 @@ impl SimulatedDevice {
         }
         self.has_crashed = true;
         self.note(LogEvent::Crashed, now);
-        self.switch_off(Off::Restart { installed: false }, now);
+        self.switch_off(Off::Restart, now);
     }
 
     /// Takes what the client has to say.
@@ -456,9 +453,7 @@ impl SimulatedDevice {
         self.note(LogEvent::Executed { path: path.to_string() }, now);
         let Stage::On(running) = &mut self.stage else { return };
         match path {
-            objects::REBOOT => {
-                running.off_at = Some((now + LAST_WORDS, Off::Restart { installed: false }))
-            }
+            objects::REBOOT => running.off_at = Some((now + LAST_WORDS, Off::Restart)),
             objects::RESET_ERROR_CODE => {
                 let none = Value::Integer(objects::NO_ERROR);
                 let _set = running.client.set(objects::ERROR_CODE, none, now);
@@ -510,17 +505,17 @@ impl SimulatedDevice {
         let defect = self.profile.defect.or(image_defect);
         let before = self.flash.version.clone();
         let (version, result) = match defect {
-            Some(DefectKind::UpdateFails) => (before, UpdateResult::UpdateFailed),
-            Some(DefectKind::ClaimsSuccess) => (before, UpdateResult::Success),
+            Some(DefectKind::UpdateFails) => (before.clone(), UpdateResult::UpdateFailed),
+            Some(DefectKind::ClaimsSuccess) => (before.clone(), UpdateResult::Success),
             _ => (image.version.clone(), UpdateResult::Success),
         };
         let installed =
             LogEvent::Installed { version: image.version, sha256: image.sha256.to_string() };
-        self.flash = Flash { version, result: result.number(), defect };
+        self.flash = Flash { version, result: result.number(), defect, before: Some(before) };
         self.has_crashed = false;
         self.flash_changed = true;
         self.note(installed, now);
-        self.switch_off(Off::Restart { installed: true }, now);
+        self.switch_off(Off::Restart, now);
     }
 
     fn switch_off(&mut self, off: Off, now: Duration) {
@@ -530,7 +525,7 @@ impl SimulatedDevice {
                 self.note(LogEvent::Left { goodbye: leave.says_goodbye }, now);
                 self.stage = Stage::Away { until: now + leave.away, returning: true };
             }
-            Off::Restart { installed } => {
+            Off::Restart => {
                 self.note(LogEvent::Rebooted, now);
                 if self.flash.is_bricked() {
                     self.note(LogEvent::Bricked, now);
@@ -538,16 +533,9 @@ impl SimulatedDevice {
                     return;
                 }
                 let until = now + self.profile.boot_time;
-                let before = if installed { self.running_version() } else { None };
-                self.stage = Stage::Booting { until, before };
+                self.stage = Stage::Booting { until };
             }
         }
-    }
-
-    /// The version that was running before the restart, as the client shows it.
-    fn running_version(&self) -> Option<String> {
-        let value = self.client()?.value(firmware::RUNNING_VERSION)?;
-        value.as_text().map(str::to_owned)
     }
 
     fn log_boot(&mut self, before: String, now: Duration) {

@@ -186,13 +186,16 @@ pub struct Flash {
     /// What the running image does to the device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defect: Option<DefectKind>,
+    /// Version before the installation, until the device has booted for the first time after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
 }
 
 impl Flash {
     /// What a device has in its flash when it leaves the factory.
     #[must_use]
     pub fn factory(profile: &Profile) -> Self {
-        Self { version: profile.version.clone(), result: 0, defect: None }
+        Self { version: profile.version.clone(), result: 0, defect: None, before: None }
     }
 
     /// Whether it never boots again.

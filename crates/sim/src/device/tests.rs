@@ -309,6 +309,20 @@ fn a_device_of_a_fleet_that_stops_finishes_what_it_writes_and_goes_on_at_once() 
     assert_eq!(flash.version, "1.1.0");
     let again = SimulatedDevice::new(profile(slow), Arc::clone(&device.surroundings), Some(flash));
     assert_eq!(again.poll_timeout(), Some(Duration::ZERO), "it has arrived before");
+    // Its first boot with the image is told, once.
+    let mut second = Bench::new(vec![profile(slow)], image());
+    second.devices[0].0 = again;
+    second.run_until(5);
+    assert!(second.story("ws-1").starts_with("1.0.0 -> 1.1.0; registered 1.1.0"));
+    let device = &mut second.devices[0].0;
+    assert!(device.take_flash_change());
+    let flash = device.flash().clone();
+    assert_eq!(flash.before, None);
+    let last = SimulatedDevice::new(profile(slow), Arc::clone(&device.surroundings), Some(flash));
+    let mut third = Bench::new(vec![profile(slow)], image());
+    third.devices[0].0 = last;
+    third.run_until(5);
+    assert!(third.story("ws-1").starts_with("registered 1.1.0"));
 }
 
 #[test]
