@@ -103,7 +103,7 @@ impl Scenario {
                  at 35 % and the one at 65 %."
             }
             Self::BadFirmware => {
-                "40 % of the devices report a failed installation of the sample image, 20 % never \
+                "50 % of the devices report a failed installation of the sample image, 25 % never \
                  come back."
             }
             Self::FlakyRadio => "Each datagram is lost with 3 % and doubled with 2 % probability.",
@@ -263,8 +263,8 @@ impl Scenario {
         let defects = match self {
             Self::BadFirmware => {
                 vec![
-                    defect(DefectKind::UpdateFails, 40, None),
-                    defect(DefectKind::Silent, 20, None),
+                    defect(DefectKind::UpdateFails, 50, None),
+                    defect(DefectKind::Silent, 25, None),
                 ]
             }
             Self::BadRevision => {

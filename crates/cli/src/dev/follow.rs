@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::client::{Client, ClientError};
-use api::{Event, EventKind, FleetSummary, OperationDetail};
+use api::{Event, EventKind, FleetSummary, ListQuery, OperationDetail};
 use sim::SAMPLE_VERSION_BEFORE;
 use tokio::sync::mpsc;
 
@@ -39,13 +39,15 @@ pub(super) struct Follow {
     events: mpsc::Receiver<Result<Event, ClientError>>,
     /// The operation of the sample release; none until it is published.
     sampled: Option<String>,
-    /// The operation that is shown.
-    shown: Option<String>,
+    /// The operation that was opened last.
+    newest: Option<String>,
     ended: bool,
-    /// How the operation of the sample release ended, and when.
-    result: Option<(Exit, Instant)>,
-    /// The operation that takes devices back to the version before.
+    /// How the operation of the sample release ended.
+    result: Option<Exit>,
+    /// An operation under way that takes devices back to the version before.
     undoing: Option<String>,
+    /// When it ended, or the last of those that undo it.
+    quiet_since: Instant,
     /// The operation whose end was the last among the events.
     end_told: Option<String>,
 }
@@ -76,10 +78,11 @@ impl Follow {
             data,
             arrivals,
             sampled: None,
-            shown: None,
+            newest: None,
             ended: false,
             result: None,
             undoing: None,
+            quiet_since: Instant::now(),
             end_told: None,
         };
         follow.screen.say(&format!(
@@ -124,13 +127,10 @@ impl Follow {
 
     fn take_event(&mut self, event: &Event) -> Result<(), Failure> {
         // A newer operation brings those to compliance that turned up after the first.
-        if let EventKind::OperationOpened { operation, release, .. } = &event.kind
+        if let EventKind::OperationOpened { operation, .. } = &event.kind
             && self.sampled.is_some()
         {
-            self.shown = Some(operation.name.clone());
-            if release.version == SAMPLE_VERSION_BEFORE {
-                self.undoing = Some(operation.name.clone());
-            }
+            self.newest = Some(operation.name.clone());
         }
         if let EventKind::OperationEnded { operation, .. } = &event.kind {
             self.end_told = Some(operation.name.clone());
@@ -141,7 +141,7 @@ impl Follow {
     /// Looks at the numbers, and does what is next.
     async fn look(&mut self) -> Result<Option<Exit>, Failure> {
         let fleet = self.ask(|client| client.fleet().map_err(Failure::from)).await?;
-        let Some(shown) = self.shown.clone() else {
+        let Some(shown) = self.shown() else {
             self.gather(&fleet).await?;
             return self.late(None);
         };
@@ -150,31 +150,53 @@ impl Follow {
         self.draw(&fleet, Some(&detail));
         // A paused trial can be resumed from the console.
         let over = exit_of(&detail.summary).filter(|exit| *exit != Exit::TimedOut);
-        let name = Some(detail.summary.name.as_str());
-        if let Some(exit) = over
-            && self.result.is_none()
-            && self.sampled.as_deref() == name
-        {
-            self.result = Some((exit, Instant::now()));
-            self.tell_end(&detail).await?;
-            if exit == Exit::Done {
-                return self.end(exit);
-            }
-        }
-        // What was stopped is undone before the trial ends.
-        match (self.result, &self.undoing) {
-            (Some((exit, _)), Some(undoing))
-                if over.is_some() && Some(undoing.as_str()) == name =>
-            {
-                if self.ended {
-                    return Ok(None);
-                }
+        match (self.result, over) {
+            (None, Some(exit)) => {
+                self.result = Some(exit);
+                self.quiet_since = Instant::now();
                 self.tell_end(&detail).await?;
-                self.end(exit)
+                if exit == Exit::Done {
+                    return self.end(exit);
+                }
+                self.late(Some(&detail))
             }
-            (Some((exit, at)), None) if !self.ended && at.elapsed() > UNDO_WAIT => self.end(exit),
+            // What was stopped is undone before the trial ends.
+            (Some(exit), _) if !self.ended => self.undone(exit, &detail).await,
             _ => self.late(Some(&detail)),
         }
+    }
+
+    /// The operation to show: the sample's until its end, then what undoes it, then the newest.
+    fn shown(&self) -> Option<String> {
+        let later = || self.undoing.as_ref().or(self.newest.as_ref());
+        self.result.and_then(|_| later()).or(self.sampled.as_ref()).cloned()
+    }
+
+    /// Ends the trial once nothing is being undone any more.
+    async fn undone(
+        &mut self,
+        exit: Exit,
+        detail: &OperationDetail,
+    ) -> Result<Option<Exit>, Failure> {
+        let is_over = exit_of(&detail.summary).is_some();
+        if self.undoing.as_deref() == Some(detail.summary.name.as_str()) {
+            if !is_over {
+                return self.late(Some(detail));
+            }
+            self.undoing = None;
+            self.quiet_since = Instant::now();
+            self.tell_end(detail).await?;
+        }
+        let all = ListQuery::default();
+        let list = self.ask(move |client| client.operations(&all).map_err(Failure::from)).await?;
+        let undoing = list.items.into_iter().find(|operation| {
+            operation.release.version == SAMPLE_VERSION_BEFORE && exit_of(operation).is_none()
+        });
+        self.undoing = undoing.map(|operation| operation.name);
+        if self.undoing.is_none() && self.quiet_since.elapsed() > UNDO_WAIT {
+            return self.end(exit);
+        }
+        self.late(Some(detail))
     }
 
     fn end(&mut self, exit: Exit) -> Result<Option<Exit>, Failure> {
@@ -206,8 +228,7 @@ impl Follow {
         let sample = self.sample.clone();
         let Opened { operation, words } = self.ask(move |client| sample.publish(client)).await?;
         self.screen.say(&format!("{} known; {words}", view::devices(known)))?;
-        self.sampled = Some(operation.name.clone());
-        self.shown = Some(operation.name);
+        self.sampled = Some(operation.name);
         Ok(())
     }
 

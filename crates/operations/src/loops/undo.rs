@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    AttemptState, DeviceId, Evidence, Fleet, OperationId, OperationState, Origin, Policy, Reason,
-    ReleaseId, Rule, Scope, StratumScope, Time, Undo, Version,
+    AttemptState, DeviceId, Fleet, OperationId, OperationState, Origin, Reason, ReleaseId, Scope,
+    StratumScope, Time, Undo, Version,
 };
 
 use super::{Loops, Run};
@@ -77,14 +77,12 @@ impl Loops {
         now: Time,
     ) {
         let Some(run) = self.runs.get(&reverts) else { return };
-        let policy = match &run.operation().policy.rule {
-            // What is undone is not undone again; whether it starts by itself is kept.
-            Rule::Evidence(rule) => Policy {
-                rule: Rule::Evidence(Evidence { budget: None, ..rule.clone() }),
-                ..run.operation().policy.clone()
-            },
-            _ => return,
-        };
+        if run.operation().policy.rule.evidence().is_none() {
+            return;
+        }
+        // The budget of the operation is enough for its undoing: these devices are at risk as
+        // long as they are not taken back. What is undone is not undone again.
+        let policy = run.operation().policy.clone();
         let seed = mix(run.operation().seed, self.next_operation().0);
         let request = OpenRequest {
             release,
