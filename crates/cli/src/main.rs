@@ -19,6 +19,7 @@ mod screen;
 mod signal;
 mod table;
 mod view;
+mod wrap;
 
 use std::process::ExitCode;
 

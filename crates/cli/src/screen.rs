@@ -10,6 +10,7 @@ use crate::arguments::Form;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::view;
+use crate::wrap::wrap;
 
 /// Where progress is shown.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Screen {
 struct Live {
     block: MultiProgress,
     lines: Vec<ProgressBar>,
+    /// Width of the terminal, which may change at any time.
+    columns: fn() -> usize,
 }
 
 impl Screen {
@@ -29,6 +32,7 @@ impl Screen {
         let live = output.is_live().then(|| Live {
             block: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWS_HZ)),
             lines: Vec::new(),
+            columns,
         });
         Self { output, live }
     }
@@ -67,9 +71,11 @@ impl Screen {
         self.output.paint()
     }
 
-    /// Draws the block again.
-    pub(crate) fn draw(&mut self, texts: Vec<String>) {
+    /// Draws the block again, its lines broken where the terminal ends.
+    pub(crate) fn draw(&mut self, texts: &[String]) {
         let Some(live) = &mut self.live else { return };
+        let columns = (live.columns)();
+        let texts: Vec<String> = texts.iter().flat_map(|text| wrap(text, columns)).collect();
         while live.lines.len() > texts.len() {
             if let Some(line) = live.lines.pop() {
                 live.block.remove(&line);
@@ -118,6 +124,13 @@ impl io::Write for LogWriter {
         Ok(())
     }
 }
+
+fn columns() -> usize {
+    terminal_size::terminal_size_of(io::stderr()).map_or(COLUMNS, |(width, _)| width.0.into())
+}
+
+/// Width of a terminal that does not tell.
+const COLUMNS: usize = 80;
 
 /// Time between two looks at numbers that change all the time.
 pub(crate) const LOOK: Duration = Duration::from_millis(500);
@@ -182,17 +195,21 @@ mod tests {
     fn the_block_grows_shrinks_and_fits_the_terminal() {
         let paper = Paper::default();
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 200);
-        let live = Live { block: MultiProgress::with_draw_target(target), lines: Vec::new() };
+        let block = MultiProgress::with_draw_target(target);
+        let live = Live { block, lines: Vec::new(), columns: || 20 };
         let global = Arguments::parse_from(["bellwether", "version"]).global;
         let mut screen = Screen { output: Output::new(&global), live: Some(live) };
         let wide = "a line that is wider than the terminal";
-        for (texts, lines) in [(&["one", "two"][..], 2), (&["one", wide, "three"], 3), (&[], 0)] {
-            screen.draw(texts.iter().map(|text| (*text).to_owned()).collect());
+        for (texts, lines) in [(&["one", "two"][..], 2), (&["one", wide, "three"], 4), (&[], 0)] {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            screen.draw(&texts);
             assert_eq!(screen.live.as_ref().unwrap().lines.len(), lines);
         }
         screen.say("above").unwrap();
         let written = paper.0.lock().unwrap();
         assert!(written.contains("two") && written.contains("above"), "{written}");
-        assert!(written.contains(&wide[..19]) && !written.contains(&wide[..21]), "{written}");
+        for line in ["a line that is wider", "  than the terminal"] {
+            assert!(written.contains(line), "{written}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn run(
         if wait.timeout.is_some_and(|timeout| started.elapsed() >= timeout.0) {
             return late(&detail, &mut screen);
         }
-        screen.draw(view::operation(&detail, screen.paint()));
+        screen.draw(&view::operation(&detail, screen.paint()));
         match events.recv_timeout(LOOK) {
             Ok(Ok(event)) => {
                 if event.kind.operation().is_some_and(|of| of.name == name) {
@@ -57,7 +57,7 @@ pub(super) fn run(
 }
 
 fn end(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> {
-    screen.draw(view::operation(detail, screen.paint()));
+    screen.draw(&view::operation(detail, screen.paint()));
     let live = screen.is_live();
     screen.close();
     let summary = &detail.summary;

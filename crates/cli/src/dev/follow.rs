@@ -246,7 +246,7 @@ impl Follow {
         if self.ended && self.timeout.is_none() {
             lines.push(view::labelled("next", "newcomers are brought to it; Ctrl-C stops", paint));
         }
-        self.screen.draw(lines);
+        self.screen.draw(&lines);
     }
 
     /// Shows the end of an operation.
