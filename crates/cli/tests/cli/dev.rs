@@ -11,7 +11,7 @@ const ANY_PORT: [&str; 4] = ["--http", "127.0.0.1:0", "--coap", "127.0.0.1:0"];
 
 fn dev(folder: &Folder, devices: &str, more: &[&str]) -> Command {
     let data = folder.path().to_str().unwrap();
-    let always = ["dev", "--sim", devices, "--once", "--timeout", "60s", "--json", "--data", data];
+    let always = ["dev", "--sim", devices, "--once", "--timeout", "180s", "--json", "--data", data];
     command([&always[..], &ANY_PORT, more].concat())
 }
 

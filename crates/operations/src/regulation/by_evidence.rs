@@ -53,7 +53,7 @@ pub fn judged(inputs: &Inputs) -> Option<Judged> {
 
 /// Decides by evidence; none when there is nothing to decide.
 ///
-/// In this order: stop all; gates; the end; new sizes. While the operation only waits for the
+/// In this order: stop all; gates; the end, which is an abort where most were stopped; new sizes. While the operation only waits for the
 /// next look, the verdict repeats the sizes.
 pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
     let rule = inputs.policy.rule.evidence()?;
@@ -65,8 +65,13 @@ pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
     if let Some(gate) = gate(rule, evidence, &judged, inputs.phase) {
         return Some((Verdict::Pause, Reason::Approval { gate }));
     }
-    if let Some(reason) = end(inputs, &judged) {
-        return Some((Verdict::Finish, reason));
+    match end(inputs, &judged) {
+        // What is left of an operation that does harm to most is not its success.
+        Some(Reason::Partial { .. }) if harms_most(&judged) => {
+            return Some((Verdict::Abort, harm(&judged, inputs.phase)));
+        }
+        Some(reason) => return Some((Verdict::Finish, reason)),
+        None => {}
     }
     let granted_max: u64 = judged.strata.iter().map(|stratum| stratum.granted_max).sum();
     let verdict = Verdict::Allow {
@@ -215,7 +220,7 @@ fn room(
         count(through),
         &bound_config(rule),
     );
-    let installing = (share * INSTALLING).max(1.0);
+    let installing = (share * INSTALLING).max(share.min(INSTALLING_MIN));
     let by_installations = next_element(installing, failing.rate_upper, count(under_way));
     by_budget.min(by_growth).min(by_installations)
 }
@@ -234,17 +239,29 @@ fn against_all(judged: &Judged, phase: Phase) -> Option<Reason> {
         |stratum: &StratumRuling| stratum.scope >= StratumScope::Suspect || stratum.targets == 0;
     let any = judged.strata.iter().any(|stratum| stratum.scope >= StratumScope::Suspect);
     let all = any && judged.strata.iter().all(stopping);
-    all.then(|| {
-        let closed = judged.strata.iter().map(|stratum| stratum.log_closed.value());
-        let highest = closed.fold(judged.log_global.value(), f64::max);
-        Reason::EvidenceAgainstAll {
-            phase,
-            e_log10_tenths: log10_tenths(highest),
-            limit_log10_tenths: log10_tenths(judged.log_limit.value()),
-            excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),
-            updated: judged.strata.iter().map(|stratum| stratum.updated).sum(),
-        }
-    })
+    all.then(|| harm(judged, phase))
+}
+
+/// Whether at least half of the targets belong to stopped strata.
+fn harms_most(judged: &Judged) -> bool {
+    let targets = |stopped: bool| -> u64 {
+        let strata = judged.strata.iter();
+        let counted = strata.filter(|one| !stopped || one.scope == StratumScope::Stopped);
+        counted.map(|stratum| stratum.targets).sum()
+    };
+    targets(true) >= targets(false).div_ceil(2)
+}
+
+fn harm(judged: &Judged, phase: Phase) -> Reason {
+    let closed = judged.strata.iter().map(|stratum| stratum.log_closed.value());
+    let highest = closed.fold(judged.log_global.value(), f64::max);
+    Reason::EvidenceAgainstAll {
+        phase,
+        e_log10_tenths: log10_tenths(highest),
+        limit_log10_tenths: log10_tenths(judged.log_limit.value()),
+        excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),
+        updated: judged.strata.iter().map(|stratum| stratum.updated).sum(),
+    }
 }
 
 /// The first gate that is closed.
@@ -395,5 +412,8 @@ fn log10_tenths(log_e: f64) -> i64 {
 
 /// Part of the budget that installations under way may cost.
 const INSTALLING: f64 = 0.1;
+/// Installations under way that a stratum may lose in any case, as far as its budget goes: one at a
+/// time would take a small fleet for ever.
+const INSTALLING_MIN: f64 = 4.0;
 /// Fewer targets than that spare no holdback.
 const HOLDBACK_TARGETS_MIN: u64 = 10;
