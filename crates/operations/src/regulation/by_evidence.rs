@@ -278,7 +278,8 @@ fn gate(rule: &Rule, evidence: &EvidenceInputs, judged: &Judged, phase_now: Phas
 /// Why the operation is done, if it is: nobody is left but in stopped strata, or nobody comes.
 fn end(inputs: &Inputs, judged: &Judged) -> Option<Reason> {
     let counts = &inputs.counts;
-    if counts.in_flight > 0 {
+    // An alarm is settled first: whoever caused it is not among the successes.
+    if counts.in_flight > 0 || judged.alarm {
         return None;
     }
     let stopped = |stratum: &&StratumRuling| stratum.scope == StratumScope::Stopped;
@@ -290,7 +291,8 @@ fn end(inputs: &Inputs, judged: &Judged) -> Option<Reason> {
     match counts.waiting.saturating_sub(left) {
         0 if names.is_empty() => Some(Reason::Complete),
         0 => Some(Reason::Partial { strata: names, left }),
-        waiting if linger_over => Some(Reason::LingerOver { waiting }),
+        waiting if linger_over && names.is_empty() => Some(Reason::LingerOver { waiting }),
+        waiting if linger_over => Some(Reason::Partial { strata: names, left: left + waiting }),
         _ => None,
     }
 }
