@@ -74,6 +74,43 @@ pub struct Operation {
     pub agreement: Option<Agreement>,
 }
 
+impl Operation {
+    /// An operation on the whole fleet for a published release, just opened: nothing granted,
+    /// nothing decided.
+    #[must_use]
+    pub const fn new(
+        id: OperationId,
+        release: ReleaseId,
+        policy: Policy,
+        seed: u64,
+        opened: Time,
+    ) -> Self {
+        Self {
+            id,
+            release,
+            origin: Origin::Release,
+            scope: Scope::Fleet,
+            policy,
+            seed,
+            opened,
+            state: OperationState::Pending,
+            phase: Phase::Test,
+            last_decision: 0,
+            speed: 0,
+            favourable: 0,
+            before: None,
+            element: None,
+            not_before: None,
+            course: None,
+            evidence: None,
+            last_progress: opened,
+            ended: None,
+            counts_at_end: None,
+            agreement: None,
+        }
+    }
+}
+
 /// What a tenant was promised; orders pending operations (paper A §III-D, Reordering).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {

@@ -8,7 +8,7 @@ use model::{
 };
 
 use crate::evidence::Panel;
-use crate::regulation::{judged, regulate};
+use crate::regulation::{judged, regulate_judged};
 
 /// What a replay of an operation came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +44,7 @@ impl Replay {
     ///
     /// Under the rule `evidence` the looks are folded up to the one that a decision was made at,
     /// and give the evidence of each stratum; what a decision was made from must be the same to
-    /// the last bit. Then [`regulate`] and [`judged`] must come to the same verdict, reason and
+    /// the last bit. Then [`crate::regulate`] and [`judged`] must come to the same verdict, reason and
     /// judgement from it. `looks` and `decisions` come in the order of their numbers.
     ///
     /// # Errors
@@ -79,9 +79,9 @@ impl Replay {
         if let Some(evidence) = inputs.evidence.as_deref() {
             compare_evidence(evidence, panel, &mut differences);
         }
-        let again = regulate(inputs);
-        compare_verdict(decision, again, &mut differences);
         let judged = judged(inputs);
+        let again = regulate_judged(inputs, judged.as_ref());
+        compare_verdict(decision, again, &mut differences);
         compare_judgement(decision.judged.as_deref(), judged.as_ref(), &mut differences);
         if differences.is_empty() {
             self.equal += 1;
@@ -285,37 +285,14 @@ mod tests {
 
     use model::{
         Arm, AttemptState, Evidence, EvidencePlan, HealthEventKind, HealthEvents, OperationId,
-        OperationState, Origin, Phase, Policy, ReleaseId, Rule, Scope, StratumLook, StratumName,
-        StratumPlan, Tolerance,
+        OperationState, Policy, ReleaseId, Rule, StratumLook, StratumName, StratumPlan, Tolerance,
     };
 
     use super::*;
     use crate::{Attempts, Conduct, Pool};
 
     fn operation(policy: Policy) -> Operation {
-        Operation {
-            id: OperationId(1),
-            release: ReleaseId(1),
-            origin: Origin::Release,
-            scope: Scope::Fleet,
-            policy,
-            seed: 1,
-            opened: Time::ZERO,
-            state: OperationState::Pending,
-            phase: Phase::Test,
-            last_decision: 0,
-            speed: 0,
-            favourable: 0,
-            before: None,
-            element: None,
-            not_before: None,
-            course: None,
-            evidence: None,
-            last_progress: Time::ZERO,
-            ended: None,
-            counts_at_end: None,
-            agreement: None,
-        }
+        Operation::new(OperationId(1), ReleaseId(1), policy, 1, Time::ZERO)
     }
 
     fn stratum(hardware: &str) -> StratumName {

@@ -9,7 +9,7 @@ use model::{
 
 use super::course::course_of;
 use super::{Conduct, Pool};
-use crate::evidence::{Adaptation, InfrastructureConfig, Panel, next_limit, share};
+use crate::evidence::{Adaptation, InfrastructureConfig, Panel, next_limit, number, share};
 use crate::regulation;
 
 impl Conduct {
@@ -198,7 +198,7 @@ impl Conduct {
         if measured.abs_diff(usual) < self.operation.policy.response_time_floor_us {
             return Some(1.0);
         }
-        Some(micros(measured) / micros(usual.max(1)))
+        Some(number(measured) / number(usual.max(1)))
     }
 
     /// The usual response time follows the measured one slowly, and not at all while it is late.
@@ -234,18 +234,13 @@ impl Conduct {
         let Some(course) = self.evidence_course() else { return most };
         let late = ratio.is_some_and(|ratio| ratio > config.ratio_tolerated);
         let limit = course.limit.value();
-        let carried = micros(self.ledger.in_flight().max(1));
+        let carried = number(self.ledger.in_flight().max(1));
         next_limit(if late { limit.min(carried) } else { limit }, ratio, &config)
     }
 }
 
 fn evidence_course_of(course: &mut Course) -> &mut EvidenceCourse {
     course.evidence.get_or_insert_with(Box::default)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds and devices lie far below 2^53")]
-const fn micros(value: u64) -> f64 {
-    value as f64
 }
 
 /// Bad news is looked at after this part of the time between two looks.

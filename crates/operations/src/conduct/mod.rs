@@ -155,11 +155,11 @@ impl Conduct {
         }
         self.bad_news = false;
         let inputs = self.inputs(pool, now);
-        let (verdict, reason) = regulation::regulate(&inputs)?;
+        let judged = regulation::judged(&inputs);
+        let (verdict, reason) = regulation::regulate_judged(&inputs, judged.as_ref())?;
         if self.operation.state == OperationState::Paused && verdict != Verdict::Abort {
             return None;
         }
-        let judged = regulation::judged(&inputs);
         let old = judged.as_ref().is_some_and(|new| self.is_old_news(verdict, new, &inputs));
         self.carry_out(verdict, &reason, inputs.after, pool, now);
         if let Some(judged) = &judged {

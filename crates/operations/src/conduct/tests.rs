@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{
     AttemptState, Counts, Decision, Edgehog, Fault, FaultKind, Operation, OperationId,
-    OperationState, Origin, Phase, Policy, Rate, Reason, ReleaseId, Rule, Scope, Span, Stage, Time,
+    OperationState, Policy, Rate, Reason, ReleaseId, Rule, Span, Stage, Time,
 };
 
 use super::{Conduct, Pool};
@@ -16,29 +16,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const TARGETS: u64 = 100_000;
 
 fn operation(policy: Policy) -> Operation {
-    Operation {
-        id: OperationId(1),
-        release: ReleaseId(1),
-        origin: Origin::Release,
-        scope: Scope::Fleet,
-        policy,
-        seed: 1,
-        opened: Time::ZERO,
-        state: OperationState::Pending,
-        phase: Phase::Test,
-        last_decision: 0,
-        speed: 0,
-        favourable: 0,
-        before: None,
-        element: None,
-        not_before: None,
-        course: None,
-        evidence: None,
-        last_progress: Time::ZERO,
-        ended: None,
-        counts_at_end: None,
-        agreement: None,
-    }
+    Operation::new(OperationId(1), ReleaseId(1), policy, 1, Time::ZERO)
 }
 
 const fn ready(ready: u64) -> Pool {

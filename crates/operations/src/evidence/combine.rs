@@ -1,6 +1,7 @@
 //! One judgement from many tests: within a stratum, over all strata, and which strata it is.
 
 use libm::log;
+use model::StratumScope;
 use serde::{Deserialize, Serialize};
 
 use super::numeric::{count, log_add, log_mean_exp, sum_sorted};
@@ -40,6 +41,14 @@ impl Default for CombineConfig {
     }
 }
 
+impl CombineConfig {
+    /// Whether a stratum has shown that it is well: no evidence against it after enough exposure.
+    #[must_use]
+    pub fn clears(&self, log_e: f64, matured: f64) -> bool {
+        log_e < 0.0 && matured >= self.cleared_devices
+    }
+}
+
 /// The evidence of one stratum.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Stratum {
@@ -67,20 +76,6 @@ pub struct Combined {
     pub global: f64,
 }
 
-/// What the evidence says about one stratum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// No evidence against it.
-    Free,
-    /// The operation is alarmed, and this stratum is neither suspect nor cleared: it waits.
-    Held,
-    /// The operation is alarmed, and this stratum is among those that may have caused it: pause.
-    Suspect,
-    /// The change is harmful here: stop.
-    Stop,
-}
-
 /// The judgement over an operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
@@ -95,7 +90,7 @@ pub struct Judgement {
     /// Whether the warning level is reached without an alarm.
     pub warning: bool,
     /// Each stratum.
-    pub scopes: Vec<Scope>,
+    pub scopes: Vec<StratumScope>,
 }
 
 /// Combines the evidence of strata.
@@ -175,12 +170,13 @@ pub fn judge(strata: &[Stratum], config: &CombineConfig) -> Judgement {
     let fresh = strata.iter().zip(&stops).any(|(stratum, stopped)| *stopped && !stratum.stopped);
     let evidence = if fresh { combine(&rest, config) } else { evidence };
     let alarm = evidence.global >= log_limit;
-    let scopes: Vec<Scope> = rest
+    let scopes: Vec<StratumScope> = rest
         .iter()
         .zip(&evidence.strata)
         .map(|(stratum, log_e)| scope(stratum, *log_e, alarm, config))
         .collect();
-    let stopping = |scope: &Scope| matches!(scope, Scope::Stop | Scope::Suspect);
+    let stopping =
+        |scope: &StratumScope| matches!(scope, StratumScope::Stopped | StratumScope::Suspect);
     let highest = evidence.closed.iter().copied().fold(evidence.global, f64::max);
     Judgement {
         log_limit,
@@ -192,17 +188,17 @@ pub fn judge(strata: &[Stratum], config: &CombineConfig) -> Judgement {
     }
 }
 
-fn scope(stratum: &Stratum, log_e: f64, alarm: bool, config: &CombineConfig) -> Scope {
+fn scope(stratum: &Stratum, log_e: f64, alarm: bool, config: &CombineConfig) -> StratumScope {
     if stratum.stopped {
-        Scope::Stop
+        StratumScope::Stopped
     } else if !alarm {
-        Scope::Free
+        StratumScope::Free
     } else if log_e >= log(config.suspect_e) {
-        Scope::Suspect
-    } else if log_e < 0.0 && stratum.matured >= config.cleared_devices {
-        Scope::Free
+        StratumScope::Suspect
+    } else if config.clears(log_e, stratum.matured) {
+        StratumScope::Free
     } else {
-        Scope::Held
+        StratumScope::Held
     }
 }
 

@@ -33,10 +33,11 @@ pub use bound::{
 pub use budget::{
     Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
 };
-pub use combine::{CombineConfig, Combined, Judgement, Scope, Stratum, combine, judge};
+pub use combine::{CombineConfig, Combined, Judgement, Stratum, combine, judge};
 pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
 pub use means::{IndicatorConfig, Interval, MeanDifference};
 pub use model::{Arm, Exact, Tolerance};
+pub(crate) use numeric::number;
 pub use panel::{Panel, bound_config, install_config, share, tests_config};
 pub use silence::{Gaps, SilenceConfig, deadline_s};
 pub use state::{Evidence, TestsConfig};

@@ -56,7 +56,7 @@ pub(super) const fn count(number: usize) -> f64 {
 
 /// A count of devices or events as a float; exact below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "exact below 2^53, far above any fleet")]
-pub(super) const fn number(count: u64) -> f64 {
+pub(crate) const fn number(count: u64) -> f64 {
     count as f64
 }
 

@@ -99,12 +99,6 @@ impl Panel {
         self.at
     }
 
-    /// Windows of age, that of all ages left out.
-    #[must_use]
-    pub const fn windows(&self) -> usize {
-        self.tests.health.windows() - 1
-    }
-
     /// What the operation is held against.
     #[must_use]
     pub const fn plan(&self) -> &EvidencePlan {
@@ -141,12 +135,6 @@ impl Panel {
             .iter()
             .map(|stratum| stratum.inputs(self.at, &self.tests, &self.bound))
             .collect()
-    }
-
-    /// The window of an age since the update.
-    #[must_use]
-    pub fn window_of(&self, age_s: u64) -> usize {
-        self.tests.health.window_of(age_s)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Fleet, Manifest, Operation, OperationId, OperationState, Origin, Phase, Policy, Reason, Record,
-    Release, ReleaseId, Scope, Time,
+    Fleet, Manifest, Operation, OperationId, Origin, Policy, Reason, Record, Release, ReleaseId,
+    Scope, Time,
 };
 
 use super::{Loops, Published, Run};
@@ -158,27 +158,10 @@ impl Loops {
     ) -> OperationId {
         let id = self.next_operation();
         let operation = Operation {
-            id,
-            release: release.id,
             origin: request.origin,
             scope: request.scope,
-            policy: request.policy,
-            seed,
-            opened: now,
-            state: OperationState::Pending,
-            phase: Phase::Test,
-            last_decision: 0,
-            speed: 0,
-            favourable: 0,
-            before: None,
-            element: None,
-            not_before: None,
-            course: None,
-            evidence: None,
-            last_progress: now,
-            ended: None,
-            counts_at_end: None,
             agreement: request.agreement,
+            ..Operation::new(id, release.id, request.policy, seed, now)
         };
         let undoes = self.undone_version(&operation.origin);
         let run = Run { undoes, ..Run::new(Conduct::new(operation), release.clone()) };

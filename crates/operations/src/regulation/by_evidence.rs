@@ -11,8 +11,8 @@ use model::{
 };
 
 use crate::evidence::{
-    CombineConfig, FaultBound, Judgement, Scope, Stratum, bound_config, certainty, fault_bound,
-    judge, next_element, share, shares,
+    CombineConfig, FaultBound, Judgement, Stratum, bound_config, certainty, fault_bound, judge,
+    next_element, number, share, shares,
 };
 
 /// Judges every stratum: what it may grant from now on, and what the evidence against it is;
@@ -53,36 +53,35 @@ pub fn judged(inputs: &Inputs) -> Option<Judged> {
 
 /// Decides by evidence; none when there is nothing to decide.
 ///
-/// In this order: stop all; gates; the end, which is an abort where most were stopped; new sizes. While the operation only waits for the
-/// next look, the verdict repeats the sizes.
-pub(super) fn decide(inputs: &Inputs) -> Option<(Verdict, Reason)> {
+/// In this order: stop all; gates; the end, which is an abort where most were stopped; new sizes.
+/// While the operation only waits for the next look, the verdict repeats the sizes.
+pub(super) fn decide(inputs: &Inputs, judged: &Judged) -> Option<(Verdict, Reason)> {
     let rule = inputs.policy.rule.evidence()?;
     let evidence = inputs.evidence.as_deref()?;
-    let judged = judged(inputs)?;
-    if let Some(reason) = against_all(&judged, inputs.phase) {
+    if let Some(reason) = against_all(judged, inputs.phase) {
         return Some((Verdict::Abort, reason));
     }
-    if let Some(gate) = gate(rule, evidence, &judged, inputs.phase) {
+    if let Some(gate) = gate(rule, evidence, judged, inputs.phase) {
         return Some((Verdict::Pause, Reason::Approval { gate }));
     }
-    match end(inputs, &judged) {
+    match end(inputs, judged) {
         // What is left of an operation that does harm to most is not its success.
-        Some(Reason::Partial { .. }) if harms_most(&judged) => {
-            return Some((Verdict::Abort, harm(&judged, inputs.phase)));
+        Some(Reason::Partial { .. }) if harms_most(judged) => {
+            return Some((Verdict::Abort, harm(judged, inputs.phase)));
         }
         Some(reason) => return Some((Verdict::Finish, reason)),
         None => {}
     }
     let granted_max: u64 = judged.strata.iter().map(|stratum| stratum.granted_max).sum();
     let verdict = Verdict::Allow {
-        phase: phase(&judged).unwrap_or(inputs.phase),
+        phase: phase(judged).unwrap_or(inputs.phase),
         speed: super::saturated(limit(evidence)),
         devices_max: Some(granted_max),
         look_at: Some(evidence.at + rule.look.0),
         stage: 1,
         strikes: 0,
     };
-    Some((verdict, reason(inputs, evidence, &judged)))
+    Some((verdict, reason(inputs, evidence, judged)))
 }
 
 /// Devices that are left out of reach as a control: strata with fewer than ten targets spare none.
@@ -104,11 +103,14 @@ fn settle(judgement: &mut Judgement, evidence: &EvidenceInputs) {
     if !judgement.alarm {
         return;
     }
-    let least =
-        if judgement.scopes.contains(&Scope::Suspect) { Scope::Suspect } else { Scope::Held };
+    let least = if judgement.scopes.contains(&StratumScope::Suspect) {
+        StratumScope::Suspect
+    } else {
+        StratumScope::Held
+    };
     for (scope, stratum) in judgement.scopes.iter_mut().zip(&evidence.strata) {
         if *scope >= least && stratum.updated > 0 {
-            *scope = Scope::Stop;
+            *scope = StratumScope::Stopped;
         }
     }
 }
@@ -143,10 +145,10 @@ fn ruling(
     stratum: &StratumInputs,
     share: f64,
 ) -> StratumRuling {
-    let scope = judgement.scopes.get(at).map_or(StratumScope::Free, |scope| scope_of(*scope));
+    let scope = judgement.scopes.get(at).copied().unwrap_or_default();
     let bound = bound(rule, stratum);
     let matured = stratum.matured.value();
-    let unresolved = (count(stratum.updated) - matured).max(0.0) + count(stratum.pending);
+    let unresolved = (number(stratum.updated) - matured).max(0.0) + number(stratum.pending);
     let room = match scope {
         StratumScope::Free => {
             // Harm elsewhere, or a hint of it here: grow no faster than what is known doubles.
@@ -186,11 +188,11 @@ fn ruling(
 fn is_careful(judgement: &Judgement, at: usize, stratum: &StratumInputs) -> bool {
     let config = CombineConfig::default();
     let log_e = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
-    if log_e < 0.0 && stratum.matured.value() >= config.cleared_devices {
+    if config.clears(log_e, stratum.matured.value()) {
         return false;
     }
     let suspect = log(config.suspect_e);
-    let elsewhere = judgement.scopes.contains(&Scope::Stop);
+    let elsewhere = judgement.scopes.contains(&StratumScope::Stopped);
     elsewhere || log_e >= suspect || judgement.evidence.global >= suspect
 }
 
@@ -211,24 +213,24 @@ fn room(
     unresolved: f64,
 ) -> u64 {
     let by_budget = next_element(share, rate_upper, unresolved);
-    let by_growth = whole(libm::floor((reach - count(stratum.granted)).max(0.0)));
+    let by_growth = whole(libm::floor((reach - number(stratum.granted)).max(0.0)));
     let through = stratum.failures + stratum.successes;
     let under_way = stratum.granted.saturating_sub(through + stratum.events);
     let failing = fault_bound(
         stratum.failures,
-        stratum.tolerated.value() * count(through),
-        count(through),
+        stratum.tolerated.value() * number(through),
+        number(through),
         &bound_config(rule),
     );
     let installing = (share * INSTALLING).max(share.min(INSTALLING_MIN));
-    let by_installations = next_element(installing, failing.rate_upper, count(under_way));
+    let by_installations = next_element(installing, failing.rate_upper, number(under_way));
     by_budget.min(by_growth).min(by_installations)
 }
 
 /// Failures and events beyond the tolerated ones, over the matured exposure.
 fn bound(rule: &Rule, stratum: &StratumInputs) -> FaultBound {
     let attempts = stratum.failures + stratum.successes;
-    let usual = stratum.tolerated.value() * count(attempts) + stratum.expected.value();
+    let usual = stratum.tolerated.value() * number(attempts) + stratum.expected.value();
     let matured = stratum.matured.value();
     fault_bound(stratum.failures + stratum.events, usual, matured, &bound_config(rule))
 }
@@ -370,22 +372,8 @@ fn limit(evidence: &EvidenceInputs) -> u64 {
     whole(evidence.limit.value()).max(1)
 }
 
-const fn scope_of(scope: Scope) -> StratumScope {
-    match scope {
-        Scope::Free => StratumScope::Free,
-        Scope::Held => StratumScope::Held,
-        Scope::Suspect => StratumScope::Suspect,
-        Scope::Stop => StratumScope::Stopped,
-    }
-}
-
 fn sum(values: impl Iterator<Item = Exact>) -> u64 {
     whole(values.map(Exact::value).sum())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of devices lie far below 2^53")]
-const fn count(devices: u64) -> f64 {
-    devices as f64
 }
 
 #[expect(

@@ -11,8 +11,8 @@ mod tests;
 
 pub use by_evidence::{holdback, judged};
 use model::{
-    Decision, Inputs, Measure, Phase, Policy, Rate, Reason, ReportedRates, Rule, Stage, Variation,
-    Verdict,
+    Decision, Inputs, Judged, Measure, Phase, Policy, Rate, Reason, ReportedRates, Rule, Stage,
+    Variation, Verdict,
 };
 
 /// Decides the next step of an operation by paper A's algorithm (§III-E d), or that there is
@@ -45,6 +45,14 @@ use model::{
 /// only `must_reach_all` holds beside them.
 #[must_use]
 pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
+    regulate_judged(inputs, judged(inputs).as_ref())
+}
+
+/// [`regulate`] for who has the judgement already, which is what takes the time.
+pub(crate) fn regulate_judged(
+    inputs: &Inputs,
+    judged: Option<&Judged>,
+) -> Option<(Verdict, Reason)> {
     if inputs.speed == 0 {
         return Some(start(inputs));
     }
@@ -57,7 +65,7 @@ pub fn regulate(inputs: &Inputs) -> Option<(Verdict, Reason)> {
         return artifact_fault(inputs)
             .or_else(|| must_reach_all(inputs))
             .map(|reason| (Verdict::Abort, reason))
-            .or_else(|| by_evidence::decide(inputs));
+            .or_else(|| by_evidence::decide(inputs, judged?));
     }
     if let Some(reason) = abort(inputs) {
         return Some((Verdict::Abort, reason));

@@ -1,6 +1,6 @@
 //! Figures that can be followed by hand.
 
-use model::Phase;
+use model::{Phase, StratumScope};
 
 use crate::evidence::*;
 
@@ -163,8 +163,8 @@ fn few_silent_devices_are_enough() {
                 quiet.clone(),
             ];
             let judgement = judge(&strata, &combine);
-            if judgement.scopes[0] == Scope::Stop {
-                assert!(judgement.scopes[1..].iter().all(|scope| *scope == Scope::Free));
+            if judgement.scopes[0] == StratumScope::Stopped {
+                assert!(judgement.scopes[1..].iter().all(|scope| *scope == StratumScope::Free));
                 break;
             }
         }
@@ -182,21 +182,21 @@ fn scopes() {
     };
     let planned =
         |strata: usize| CombineConfig { strata_planned: strata, ..CombineConfig::default() };
-    let check = |strata: &[Stratum], scopes: &[Scope], alarm: bool, stop_all: bool| {
+    let check = |strata: &[Stratum], scopes: &[StratumScope], alarm: bool, stop_all: bool| {
         let judgement = judge(strata, &planned(strata.len()));
         assert_eq!(judgement.scopes, scopes, "{judgement:?}");
         assert_eq!((judgement.alarm, judgement.stop_all), (alarm, stop_all), "{judgement:?}");
     };
-    use Scope::{Free, Held, Stop, Suspect};
+    use StratumScope::{Free, Held, Stopped, Suspect};
     check(&[stratum(0.0, 0.0, false), stratum(0.0, 0.0, false)], &[Free, Free], false, false);
     // One revision is bricked; the others go on.
     check(
         &[stratum(9.0, 10.0, false), stratum(-0.5, 50.0, false), stratum(0.0, 0.0, false)],
-        &[Stop, Free, Free],
+        &[Stopped, Free, Free],
         false,
         false,
     );
-    check(&[stratum(9.0, 10.0, true), stratum(0.0, 0.0, false)], &[Stop, Free], false, false);
+    check(&[stratum(9.0, 10.0, true), stratum(0.0, 0.0, false)], &[Stopped, Free], false, false);
     // A weaker fault everywhere: no stratum alone is proof, together they are.
     check(
         &[
@@ -210,7 +210,12 @@ fn scopes() {
         false,
     );
     check(&[stratum(4.5, 40.0, false), stratum(4.5, 40.0, false)], &[Suspect, Suspect], true, true);
-    check(&[stratum(20.0, 40.0, false), stratum(20.0, 40.0, false)], &[Stop, Stop], false, true);
+    check(
+        &[stratum(20.0, 40.0, false), stratum(20.0, 40.0, false)],
+        &[Stopped, Stopped],
+        false,
+        true,
+    );
     check(&[], &[], false, false);
 }
 
@@ -222,9 +227,9 @@ fn warnings_come_before_alarms() {
         let judgement = judge(&[stratum], &config);
         (judgement.warning, judgement.scopes[0])
     };
-    assert_eq!(judged(1.0), (false, Scope::Free));
-    assert_eq!(judged(2.5), (true, Scope::Free));
-    assert_eq!(judged(5.4).1, Scope::Stop);
+    assert_eq!(judged(1.0), (false, StratumScope::Free));
+    assert_eq!(judged(2.5), (true, StratumScope::Free));
+    assert_eq!(judged(5.4).1, StratumScope::Stopped);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use model::Look;
 use model::{
     AttemptState, Fault as AttemptFault, FaultKind as AttemptFaultKind, Operation, OperationId,
-    OperationState, Origin, Phase, ReleaseId, Scope, StratumName, Time,
+    OperationState, ReleaseId, StratumName, Time,
 };
 use operations::{Attempts, Conduct};
 
@@ -462,29 +462,10 @@ impl<'a> Run<'a> {
 
 impl Live {
     fn new(scenario: &Scenario, contestant: &Contestant, at: usize, seed: u64, ages: Ages) -> Self {
-        let operation = Operation {
-            id: OperationId(at as u64 + 1),
-            release: ReleaseId(at as u64 + 1),
-            origin: Origin::Release,
-            scope: Scope::Fleet,
-            policy: contestant.policy.clone(),
-            seed,
-            opened: Time::from_secs(START_S),
-            state: OperationState::Pending,
-            phase: Phase::Test,
-            last_decision: 0,
-            speed: 0,
-            favourable: 0,
-            before: None,
-            element: None,
-            not_before: None,
-            course: None,
-            evidence: None,
-            last_progress: Time::from_secs(START_S),
-            ended: None,
-            counts_at_end: None,
-            agreement: None,
-        };
+        let number = at as u64 + 1;
+        let opened = Time::from_secs(START_S);
+        let (id, release) = (OperationId(number), ReleaseId(number));
+        let operation = Operation::new(id, release, contestant.policy.clone(), seed, opened);
         let mut conduct = Conduct::new(operation);
         if let Some(plan) = plan(scenario, &contestant.policy, seed) {
             conduct.hold_against(plan);
