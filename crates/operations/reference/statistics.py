@@ -77,7 +77,7 @@ def tolerances():
 
 
 def logrank():
-    tolerated, ratios = mpf("1.5"), [mpf(3), mpf(10), mpf(30), mpf(100), mpf(1000)]
+    tolerated, ratios = mpf("1.25"), [mpf(3), mpf(10), mpf(30), mpf(100), mpf(1000)]
     for steps, largest in [(1, 10), (5, 50), (40, 1000), (200, 100_000)]:
         windows = [[mpf(1)] * len(ratios) for _ in range(4)]
         observed = []
@@ -181,14 +181,14 @@ def means():
 
 
 def combined():
-    for count, planned, product_share in [
-        (1, 1, 0.0),
-        (2, 4, 0.0),
-        (4, 4, 0.0),
-        (4, 4, 0.5),
-        (7, 7, 0.3),
-        (9, 10, 0.0),
-        (3, 3, 1.0),
+    for count, planned, product_share, weighted in [
+        (1, 1, 0.0, False),
+        (2, 4, 0.0, True),
+        (4, 4, 0.0, False),
+        (4, 4, 0.5, True),
+        (7, 7, 0.3, False),
+        (9, 10, 0.0, True),
+        (3, 3, 1.0, False),
     ]:
         strata = []
         for _ in range(count):
@@ -200,19 +200,45 @@ def combined():
                 ]
             )
         components = [[[mpmath.exp(exact(v)) for v in t] for t in s] for s in strata]
+        sizes = [len(t) for t in strata[0]]
+        given = [
+            [float(numpy.round(random.uniform(0, 2), 3)) for _ in range(size)] for size in sizes
+        ]
+        given = given if weighted else []
+        weights = [
+            exact(given[t][i]) if given else 1 / mpf(size)
+            for t, size in enumerate(sizes)
+            for i in range(size)
+        ]
+        weights = [weight / mpmath.fsum(weights) for weight in weights]
+        cells = [[v for t in s for v in t] for s in components]
+        stopped = [s % 3 == 1 for s in range(count)]
+
+        def weigh(values, weights):
+            return mpmath.fsum(v * w for v, w in zip(values, weights))
+
+        def product(chosen):
+            return [mpmath.fprod(cells[s][i] for s in chosen) for i in range(len(weights))]
+
+        guilt = [
+            w * mpmath.fsum(cells[s][i] for s in range(count) if stopped[s])
+            for i, w in enumerate(weights)
+        ]
+        guilty = mpmath.fsum(guilt)
+        guilt = [g / guilty for g in guilt] if guilty > 0 else weights
+        going = max(product([s for s in range(count) if not stopped[s]]))
+        against = []
+        for s in range(count):
+            hint = max(max(cells[s]), going) * mpmath.exp(exact(-1.8))
+            same = weigh(cells[s], guilt) * mpmath.exp(mpf(4)) if guilty > 0 else mpf(0)
+            against.append(max(hint, same))
 
         def mean(values):
             values = list(values)
             return mpmath.fsum(values) / len(values)
 
-        e = [mean(mean(t) for t in s) for s in components]
-        common = mean(
-            mean(
-                mpmath.fprod(s[test][index] for s in components)
-                for index in range(len(components[0][test]))
-            )
-            for test in range(3)
-        )
+        e = [weigh(s, weights) for s in cells]
+        common = weigh(product(range(count)), weights)
         subsets = mean(
             mpmath.fprod(e[s] for s in chosen)
             for size in range(count + 1)
@@ -235,6 +261,10 @@ def combined():
             "strata": strata,
             "planned": planned,
             "product_share": product_share,
+            "weights": given,
+            "stopped": stopped,
+            "log_against": [float(mpmath.log(v)) for v in against],
+            "log_likeness": [float(mpmath.log(weigh(s, guilt))) for s in cells],
             "log_strata": [float(mpmath.log(v)) for v in e],
             "log_common": float(mpmath.log(common)),
             "log_subsets": float(mpmath.log(subsets)),

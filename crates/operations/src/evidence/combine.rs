@@ -4,7 +4,7 @@ use libm::log;
 use model::StratumScope;
 use serde::{Deserialize, Serialize};
 
-use super::numeric::{count, log_add, log_mean_exp, sum_sorted};
+use super::numeric::{count, log_add, log_mean_exp, log_sum_exp, sum_sorted};
 
 /// How evidence is combined and where the limits are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,18 @@ pub struct CombineConfig {
     pub cleared_devices: f64,
     /// Part of 1/α at which an approval may be asked for.
     pub warning_share: f64,
+    /// What a hint loses for having been chosen among many components, as ln of a factor.
+    pub hint_discount: f64,
+    /// How much likelier a stratum has the fault of one that was stopped than it has any, as ln
+    /// of a factor.
+    pub contagion: f64,
+    /// In an alarm that has settled, strata go on whose devices speak so clearly against the
+    /// fault that the suspects have, as ln of a likelihood ratio.
+    pub spared: f64,
+    /// Weight of each component of each test, relative to all; without them each test weighs the
+    /// same, and in it each component. A weight is what a fault of that kind costs: half of it
+    /// needs twice the evidence.
+    pub weights: Vec<Vec<f64>>,
 }
 
 impl Default for CombineConfig {
@@ -37,6 +49,10 @@ impl Default for CombineConfig {
             suspect_e: 3.0,
             cleared_devices: 300.0,
             warning_share: 0.1,
+            hint_discount: 1.8,
+            contagion: 4.0,
+            spared: -3.0,
+            weights: Vec::new(),
         }
     }
 }
@@ -118,10 +134,12 @@ pub struct Judgement {
 /// a millisecond.
 #[must_use]
 pub fn combine(strata: &[Stratum], config: &CombineConfig) -> Combined {
-    let shape = shape(strata);
-    let log_e: Vec<f64> = strata.iter().map(|stratum| log_e(stratum, &shape)).collect();
+    let cells = cells(strata);
+    let weights = log_weights(&cells, config);
+    let log_e: Vec<f64> =
+        strata.iter().map(|stratum| mixed(&products(&[stratum], &cells), &weights)).collect();
     let going: Vec<&Stratum> = strata.iter().filter(|stratum| !stratum.stopped).collect();
-    let common = common(&going, &shape);
+    let common = mixed(&products(&going, &cells), &weights);
     let halves = strata
         .iter()
         .zip(&log_e)
@@ -202,18 +220,13 @@ fn scope(stratum: &Stratum, log_e: f64, alarm: bool, config: &CombineConfig) -> 
     }
 }
 
-/// Components of each test, as the most complete stratum has them.
-fn shape(strata: &[Stratum]) -> Vec<usize> {
-    let mut shape = Vec::new();
-    for stratum in strata {
-        for (test, components) in stratum.tests.iter().enumerate() {
-            if shape.len() <= test {
-                shape.push(0);
-            }
-            shape[test] = components.len().max(shape[test]);
-        }
-    }
-    shape
+/// Test and number of all components, as the most complete stratum has them.
+fn cells(strata: &[Stratum]) -> Vec<(usize, usize)> {
+    let tests = strata.iter().map(|stratum| stratum.tests.len()).max().unwrap_or(0);
+    let components = |test: usize| {
+        strata.iter().filter_map(|stratum| stratum.tests.get(test)).map(Vec::len).max().unwrap_or(0)
+    };
+    (0..tests).flat_map(|test| (0..components(test)).map(move |index| (test, index))).collect()
 }
 
 /// ln of the e-value of a component, neutral where the stratum does not have it.
@@ -221,22 +234,99 @@ fn component(stratum: &Stratum, test: usize, index: usize) -> f64 {
     stratum.tests.get(test).and_then(|components| components.get(index)).copied().unwrap_or(0.0)
 }
 
-fn log_e(stratum: &Stratum, shape: &[usize]) -> f64 {
-    let tests = shape.iter().enumerate().map(|(test, components)| {
-        let components = (0..*components).map(|index| component(stratum, test, index));
-        log_mean_exp(&components.collect::<Vec<_>>())
-    });
-    log_mean_exp(&tests.collect::<Vec<_>>())
+/// ln of the weights of all components, which add up to 1.
+fn log_weights(cells: &[(usize, usize)], config: &CombineConfig) -> Vec<f64> {
+    let weights: Vec<f64> = cells
+        .iter()
+        .map(|(test, index)| {
+            let given = config.weights.get(*test).and_then(|weights| weights.get(*index)).copied();
+            let components = cells.iter().filter(|(other, _)| other == test).count();
+            given.unwrap_or_else(|| 1.0 / count(components)).max(0.0)
+        })
+        .collect();
+    let sum: f64 = weights.iter().sum();
+    weights.into_iter().map(|weight| log(weight / sum)).collect()
 }
 
-fn common(strata: &[&Stratum], shape: &[usize]) -> f64 {
-    let tests = shape.iter().enumerate().map(|(test, components)| {
-        let products = (0..*components).map(|index| {
-            sum_sorted(strata.iter().map(|stratum| component(stratum, test, index)).collect())
-        });
-        log_mean_exp(&products.collect::<Vec<_>>())
-    });
-    log_mean_exp(&tests.collect::<Vec<_>>())
+/// Each component, multiplied over the strata.
+fn products(strata: &[&Stratum], cells: &[(usize, usize)]) -> Vec<f64> {
+    let product = |(test, index): &(usize, usize)| {
+        sum_sorted(strata.iter().map(|stratum| component(stratum, *test, *index)).collect())
+    };
+    cells.iter().map(product).collect()
+}
+
+/// The weighted mean of components; neutral without one.
+fn mixed(components: &[f64], log_weights: &[f64]) -> f64 {
+    let terms: Vec<f64> =
+        components.iter().zip(log_weights).map(|(log_e, weight)| log_e + weight).collect();
+    if terms.is_empty() { 0.0 } else { log_sum_exp(&terms) }
+}
+
+/// How much there is against the growth of each stratum, as ln of a likelihood ratio.
+///
+/// It stops nothing and is no e-value: what slows an operation down may be found out sooner than
+/// what stops it is proved. The greatest of
+///
+/// - the strongest component of the stratum, and of all strata not stopped together, less
+///   `hint_discount` for the choice among them;
+/// - once strata are stopped, how much better the fault they have fits this stratum than none
+///   does: Σ_j w_j·E_j with w_j the share of component j in what stopped them, times
+///   `contagion`: a fault of one kind of devices is likely one of others too.
+///
+/// A stratum that is cleared is held back by what is there against itself only.
+#[must_use]
+pub fn against(strata: &[Stratum], config: &CombineConfig) -> Vec<f64> {
+    let cells = cells(strata);
+    let weights = log_weights(&cells, config);
+    let hint = |components: &[f64]| {
+        components.iter().copied().fold(f64::NEG_INFINITY, f64::max) - config.hint_discount
+    };
+    let (stopped, going): (Vec<&Stratum>, Vec<&Stratum>) =
+        strata.iter().partition(|stratum| stratum.stopped);
+    let all = hint(&products(&going, &cells));
+    let guilt = guilt(&stopped, &cells, &weights);
+    strata
+        .iter()
+        .map(|stratum| {
+            let components = products(&[stratum], &cells);
+            let log_e = mixed(&components, &weights);
+            let contagion = guilt
+                .as_ref()
+                .map_or(f64::NEG_INFINITY, |guilt| mixed(&components, guilt) + config.contagion);
+            let own = if config.clears(log_e, stratum.matured) {
+                log_e
+            } else {
+                hint(&components).max(all)
+            };
+            own.max(contagion)
+        })
+        .collect()
+}
+
+/// How much better the fault of `suspects` fits each stratum than none does, as ln.
+#[must_use]
+pub fn likeness(strata: &[Stratum], suspects: &[bool], config: &CombineConfig) -> Vec<f64> {
+    let cells = cells(strata);
+    let weights = log_weights(&cells, config);
+    let guilty: Vec<&Stratum> =
+        strata.iter().zip(suspects).filter(|(_, is)| **is).map(|(stratum, _)| stratum).collect();
+    let guilt = guilt(&guilty, &cells, &weights).unwrap_or(weights);
+    strata.iter().map(|stratum| mixed(&products(&[stratum], &cells), &guilt)).collect()
+}
+
+/// ln of the part that each component has in the evidence that stopped strata.
+fn guilt(stopped: &[&Stratum], cells: &[(usize, usize)], weights: &[f64]) -> Option<Vec<f64>> {
+    if stopped.is_empty() {
+        return None;
+    }
+    let part = |at: usize| {
+        let of = stopped.iter().map(|stratum| component(stratum, cells[at].0, cells[at].1));
+        log_sum_exp(&of.collect::<Vec<_>>()) + weights[at]
+    };
+    let parts: Vec<f64> = (0..cells.len()).map(part).collect();
+    let whole = log_sum_exp(&parts);
+    Some(parts.into_iter().map(|part| part - whole).collect())
 }
 
 /// ln((1 + E)/2).

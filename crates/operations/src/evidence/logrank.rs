@@ -4,7 +4,7 @@ use libm::log;
 use model::Exact;
 use serde::{Deserialize, Serialize};
 
-use super::numeric::{log_mean_exp, number};
+use super::numeric::{count, log_mean_exp, number};
 
 /// How the health of updated devices is compared with the control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,10 +14,21 @@ pub struct HealthConfig {
     /// each limit, one is open, one holds all ages. A window more costs every window its share;
     /// a missing one lets faults of that age drown among healthy older devices.
     pub age_limits_s: Vec<u64>,
+    /// Weight of the window before the first limit: what does not survive the update itself.
+    pub weight_first: f64,
+    /// Weight of the windows between two limits, together.
+    pub weight_between: f64,
+    /// Weight of the open window.
+    pub weight_open: f64,
+    /// Weight of the window of all ages.
+    pub weight_all: f64,
     /// Hazard ratio of updated to control devices that is still tolerated, at least 1.
     pub hazard_ratio_tolerated: f64,
-    /// Alternatives, each above the tolerated hazard ratio.
+    /// Alternatives, each above the tolerated hazard ratio, with their weights. Strong faults
+    /// are proved by few devices whatever their weight; middling ones need it.
     pub hazard_ratios: Vec<f64>,
+    /// Weight of each alternative; those not given weigh nothing.
+    pub ratio_weights: Vec<f64>,
 }
 
 impl HealthConfig {
@@ -33,14 +44,37 @@ impl HealthConfig {
     pub fn window_of(&self, age_s: u64) -> usize {
         self.age_limits_s.iter().take_while(|limit| age_s >= **limit).count()
     }
+
+    /// Weight of each component of [`Logrank::log_components`], in its order; they add up to 1
+    /// if those given do.
+    #[must_use]
+    pub fn weights(&self) -> Vec<f64> {
+        let between = self.age_limits_s.len().saturating_sub(1);
+        let mut windows = Vec::with_capacity(self.windows());
+        if !self.age_limits_s.is_empty() {
+            windows.push(self.weight_first);
+        }
+        windows.extend((0..between).map(|_| self.weight_between / count(between)));
+        windows.extend([self.weight_open, self.weight_all]);
+        let ratios = || (0..self.hazard_ratios.len()).map(|at| self.ratio_weights.get(at));
+        windows
+            .iter()
+            .flat_map(|window| ratios().map(move |ratio| window * ratio.unwrap_or(&0.0)))
+            .collect()
+    }
 }
 
 impl Default for HealthConfig {
     fn default() -> Self {
         Self {
             age_limits_s: vec![3_600, 86_400],
-            hazard_ratio_tolerated: 1.5,
+            hazard_ratio_tolerated: 1.25,
             hazard_ratios: vec![3.0, 10.0, 30.0, 100.0, 1000.0],
+            ratio_weights: vec![0.2, 0.3, 0.2, 0.15, 0.15],
+            weight_first: 0.3,
+            weight_between: 0.35,
+            weight_open: 0.15,
+            weight_all: 0.2,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! probability of ever stopping a good operation is bounded, however often one looks and however
 //! the sizes follow what was seen ([`Installs`], [`Logrank`], [`MeanDifference`], joined by
 //! [`judge`]). *How many next* is a question of what may be lost: an upper bound on the rate of
-//! faults, held against a budget ([`fault_bound`], [`next_element`]), and what the servers can
+//! faults, held against a budget ([`fault_bound`], [`next_element`]), what there is [`against`] the change ([`growth`]), and what the servers can
 //! carry ([`next_limit`]).
 //!
 //! Pure functions and states that are updated by events. E-values are kept as natural
@@ -16,6 +16,7 @@ mod bernoulli;
 mod bound;
 mod budget;
 mod combine;
+mod growth;
 mod logrank;
 mod means;
 mod numeric;
@@ -33,11 +34,12 @@ pub use bound::{
 pub use budget::{
     Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
 };
-pub use combine::{CombineConfig, Combined, Judgement, Stratum, combine, judge};
+pub use combine::{CombineConfig, Combined, Judgement, Stratum, against, combine, judge, likeness};
+pub use growth::{GrowthConfig, caution, growth};
 pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
 pub use means::{IndicatorConfig, Interval, MeanDifference};
 pub use model::{Arm, Exact, Tolerance};
 pub(crate) use numeric::number;
-pub use panel::{Panel, bound_config, install_config, share, tests_config};
+pub use panel::{Panel, bound_config, combine_config, install_config, share, tests_config};
 pub use silence::{Gaps, SilenceConfig, deadline_s};
 pub use state::{Evidence, TestsConfig};

@@ -3,17 +3,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use libm::log;
 use model::{
-    Arm, Evidence as Rule, EvidencePlan, Exact, HealthEvents, Look, Phase, Rate, StratumInputs,
+    Arm, Evidence as Rule, EvidencePlan, Exact, HealthEvents, Look, Rate, StratumInputs,
     StratumLook, Time, Tolerance,
 };
 
 use super::bernoulli::InstallConfig;
 use super::bound::{BoundConfig, Exposure, Latency, expected_events, fault_bound};
 use super::budget::certainty;
+use super::combine::{CombineConfig, Stratum, against, combine};
+use super::growth::{GrowthConfig, growth};
 use super::logrank::{HealthConfig, WindowEvents};
 use super::means::IndicatorConfig;
-use super::numeric::number;
+use super::numeric::{number, whole};
 use super::state::{Evidence, TestsConfig};
 
 /// All that the looks of an operation say together. Strata are known by their names. The same looks in the same order give the
@@ -31,7 +34,8 @@ pub struct Panel {
     tests: TestsConfig,
     bound: BoundConfig,
     plan: EvidencePlan,
-    growth: u32,
+    growth: GrowthConfig,
+    combine: CombineConfig,
     strata: Vec<StratumPanel>,
     looks: u64,
     at: Time,
@@ -43,6 +47,9 @@ struct StratumPanel {
     evidence: Evidence,
     exposure: Exposure,
     updated: u64,
+    // Seconds that installations took in all, and their number.
+    away_s: u64,
+    returned: u64,
     // Of the newest looks, the newest last: updated devices in contact by window, and control.
     contacts: VecDeque<Contacts>,
     // Updated devices by the time of their look, the newest last, that silence may still find.
@@ -51,6 +58,8 @@ struct StratumPanel {
     seasoned: u64,
     // Devices that may be granted by what had time to show.
     reach: f64,
+    // Its own evidence has reached the limit: the others may have the same fault.
+    condemned: bool,
     // Of updated and of control devices.
     events: [u64; 2],
     // Events the updated devices would have had anyway.
@@ -61,8 +70,12 @@ struct StratumPanel {
 struct Contacts {
     look: u64,
     at: Time,
+    // By window of age, and those told to install among the youngest.
     updated: Vec<u64>,
+    told: u64,
     control: u64,
+    // Time between two contacts of a control device that are counted, in seconds.
+    gap_s: f64,
 }
 
 impl Panel {
@@ -73,7 +86,8 @@ impl Panel {
             tests: tests_config(rule, plan.indicators),
             bound: bound_config(rule),
             plan: plan.clone(),
-            growth: rule.growth_max,
+            growth: growth_config(rule),
+            combine: combine_config(rule, plan.strata.len()),
             strata: Vec::new(),
             looks: 0,
             at: Time::default(),
@@ -113,6 +127,7 @@ impl Panel {
         let before = (self.looks > 0).then_some(self.at);
         self.looks = look.number;
         self.at = look.at;
+        let elapsed = before.map_or(Duration::ZERO, |before| look.at.since(before));
         for stratum in &look.strata {
             let at = self.strata.iter().position(|known| known.last.name == stratum.name);
             let at = at.unwrap_or_else(|| {
@@ -120,10 +135,30 @@ impl Panel {
                 self.strata.push(StratumPanel::new(tolerance, &self.tests));
                 self.strata.len() - 1
             });
-            let elapsed = before.map_or(Duration::ZERO, |before| look.at.since(before));
-            self.strata[at].observe(look, stratum, &self.tests, &self.bound);
-            let growth = self.growth;
-            self.strata[at].extend(look.at, elapsed, stratum.updated, growth, &self.bound);
+            self.strata[at].observe(look, stratum, elapsed, &self.tests, &self.bound);
+        }
+        self.extend(elapsed);
+    }
+
+    /// Lets each stratum grow, the slower the more there is against it.
+    fn extend(&mut self, elapsed: Duration) {
+        let strata: Vec<Stratum> = self
+            .strata
+            .iter()
+            .map(|stratum| {
+                let matured = stratum.matured(self.at, &self.bound);
+                stratum.evidence.stratum(matured, stratum.condemned, &self.tests)
+            })
+            .collect();
+        let evidence = combine(&strata, &self.combine);
+        let against = against(&strata, &self.combine);
+        let limit = log(2.0 / self.combine.alpha);
+        for (at, stratum) in self.strata.iter_mut().enumerate() {
+            stratum.condemned |= evidence.closed[at] >= limit;
+            let matured = strata[at].matured;
+            let rate_upper = fault_bound(0, 0.0, matured, &self.bound).rate_upper;
+            let growth = growth(against[at], certainty(rate_upper), &self.growth);
+            stratum.extend(self.at, elapsed, growth);
         }
     }
 
@@ -145,10 +180,13 @@ impl StratumPanel {
             evidence: Evidence::new(tolerance, tests),
             exposure: Exposure::default(),
             updated: 0,
+            away_s: 0,
+            returned: 0,
             contacts: VecDeque::new(),
             fresh: VecDeque::new(),
             seasoned: 0,
             reach: 0.0,
+            condemned: false,
             events: [0, 0],
             expected: 0.0,
         }
@@ -158,6 +196,7 @@ impl StratumPanel {
         &mut self,
         look: &Look,
         new: &StratumLook,
+        elapsed: Duration,
         tests: &TestsConfig,
         bound: &BoundConfig,
     ) {
@@ -167,12 +206,18 @@ impl StratumPanel {
         self.exposure.add(at_s, new.updated, bound);
         self.exposure.settle(at_s, bound);
         self.updated += new.updated;
+        self.fresh.push_back((look.at, new.updated));
         self.contacts.push_back(Contacts {
             look: look.number,
             at: look.at,
             updated: new.updated_contacts.clone(),
+            told: new.updated,
             control: new.control_contacts,
+            gap_s: elapsed.as_secs_f64() * number(new.control)
+                / number(new.control_contacts.max(1)),
         });
+        self.away_s += new.away_s;
+        self.returned += new.failures + new.successes;
         let mut events: Vec<&HealthEvents> = new.events.iter().collect();
         events.sort_by_key(|one| (one.look, one.window, one.arm, one.kind));
         for group in events.chunk_by(|one, next| one.look == next.look) {
@@ -199,21 +244,19 @@ impl StratumPanel {
         let at = self.contacts.partition_point(|contacts| contacts.look <= of).saturating_sub(1);
         let Some(contacts) = self.contacts.get(at) else { return };
         let all = tests.health.windows() - 1;
+        let at_risk = self.at_risk(contacts, all);
         let mut windows = vec![WindowEvents::default(); all + 1];
-        for (window, events) in windows.iter_mut().enumerate() {
-            events.control_at_risk = contacts.control;
-            events.treated_at_risk = if window == all {
-                contacts.updated.iter().sum()
-            } else {
-                contacts.updated.get(window).copied().unwrap_or(0)
-            };
+        for (window, at_risk) in windows.iter_mut().zip(at_risk) {
+            window.control_at_risk = contacts.control;
+            window.treated_at_risk = at_risk;
         }
         let (updated, control) = (number(windows[all].treated_at_risk), number(contacts.control));
         for one in group {
             match one.arm {
                 Arm::Updated => {
-                    windows[usize::from(one.window).min(all - 1)].treated_events += one.devices;
-                    windows[all].treated_events += one.devices;
+                    for window in windows_of(usize::from(one.window), all) {
+                        windows[window].treated_events += one.devices;
+                    }
                     self.events[0] += one.devices;
                 }
                 Arm::Control => {
@@ -226,37 +269,45 @@ impl StratumPanel {
         self.evidence.health.observe(&windows, &tests.health);
     }
 
+    /// Updated devices at risk in each window, by the contacts of a look.
+    ///
+    /// A contact is a risk for the time until the next one would have come. That of the order to
+    /// install is followed by the installation, over which nobody calls: where control devices
+    /// call more often than that, it weighs as many of their contacts.
+    fn at_risk(&self, contacts: &Contacts, all: usize) -> Vec<u64> {
+        let mut windows = vec![0; all + 1];
+        for (age, devices) in contacts.updated.iter().enumerate() {
+            for window in windows_of(age, all) {
+                windows[window] += devices;
+            }
+        }
+        let away_s = number(self.away_s) / number(self.returned.max(1));
+        let longer = if contacts.gap_s > 0.0 { away_s / contacts.gap_s - 1.0 } else { 0.0 };
+        let more = whole(libm::ceil(number(contacts.told) * longer.max(0.0)));
+        for window in windows_of(0, all) {
+            windows[window] += more;
+        }
+        windows
+    }
+
     /// Lets the stratum grow by `growth` devices for each seasoned one in the time in which
     /// silence is found. The devices updated before that time are the ones of which anything is
     /// known; what the growth is measured by is therefore a delay and not a size: whatever the
     /// fault, when its first silences are found the operation has grown by no more than that.
-    ///
-    /// Paper A's phases change the pace, as labels of what has matured ([`certainty`]): slow while
-    /// little can be seen and much would be lost, fast once many have shown that they are well.
-    fn extend(
-        &mut self,
-        now: Time,
-        elapsed: Duration,
-        updated: u64,
-        growth: u32,
-        bound: &BoundConfig,
-    ) {
+    fn extend(&mut self, now: Time, elapsed: Duration, growth: f64) {
         let deadline = Duration::from_secs(self.last.deadline_s.max(1));
-        self.fresh.push_back((now, updated));
         while let Some((at, devices)) = self.fresh.front().copied()
             && now.since(at) >= deadline
         {
             self.seasoned += devices;
             self.fresh.pop_front();
         }
-        let matured = self.exposure.matured(seconds(now), self.last.deadline_s, bound);
-        let pace = match certainty(fault_bound(0, 0.0, matured, bound).rate_upper) {
-            Phase::Test => 0.5,
-            Phase::Cautious => 1.0,
-            Phase::Generalization => 2.0,
-        };
         let part = elapsed.as_secs_f64() / deadline.as_secs_f64();
-        self.reach += pace * f64::from(growth) * number(self.seasoned) * part;
+        self.reach += growth * number(self.seasoned) * part;
+    }
+
+    fn matured(&self, now: Time, bound: &BoundConfig) -> f64 {
+        self.exposure.matured(seconds(now), self.last.deadline_s, bound)
     }
 
     /// Forgets contacts so old that no silence can go back to them.
@@ -275,7 +326,7 @@ impl StratumPanel {
 
     fn inputs(&self, now: Time, tests: &TestsConfig, bound: &BoundConfig) -> StratumInputs {
         let stratum = self.evidence.stratum(0.0, false, tests);
-        let matured = self.exposure.matured(seconds(now), self.last.deadline_s, bound);
+        let matured = self.matured(now, bound);
         StratumInputs {
             name: self.last.name.clone(),
             targets: self.last.targets,
@@ -301,6 +352,11 @@ impl StratumPanel {
     }
 }
 
+/// The windows that an age belongs to: its own, and that of all ages.
+fn windows_of(age: usize, all: usize) -> [usize; 2] {
+    [age.min(all - 1), all]
+}
+
 /// The tests that a rule asks for.
 #[must_use]
 pub fn tests_config(rule: &Rule, indicators: u32) -> TestsConfig {
@@ -312,6 +368,22 @@ pub fn tests_config(rule: &Rule, indicators: u32) -> TestsConfig {
         },
         indicators: (0..indicators).map(|_| IndicatorConfig::default()).collect(),
     }
+}
+
+/// How the evidence of so many strata is combined under a rule.
+#[must_use]
+pub fn combine_config(rule: &Rule, strata: usize) -> CombineConfig {
+    CombineConfig {
+        alpha: share(rule.alpha),
+        strata_planned: strata.max(1),
+        weights: tests_config(rule, 0).weights(),
+        ..CombineConfig::default()
+    }
+}
+
+/// How growth follows what is known under a rule.
+fn growth_config(rule: &Rule) -> GrowthConfig {
+    GrowthConfig { growth_max: f64::from(rule.growth_max), ..GrowthConfig::default() }
 }
 
 /// How failures of installations are judged under a rule.
@@ -365,3 +437,47 @@ fn millionths(change: i64) -> f64 {
 
 /// Looks whose contacts are remembered: two weeks of five minutes.
 const CONTACTS_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The order to install is the last that is heard of a device for as long as it installs. Of
+    /// devices that call all the time, more would fall silent after that contact than after any
+    /// other, whatever they install.
+    #[test]
+    fn the_contact_at_the_order_weighs_as_much_as_the_installation_lasts() {
+        let check = |control: u64, contacts: u64, away_s: u64, at_risk: [u64; 3]| {
+            let rule = Rule { ages: vec![model::Span::secs(300)], ..Rule::default() };
+            let tests = tests_config(&rule, 0);
+            let mut panel = StratumPanel::new(Tolerance::default(), &tests);
+            let look = |number: u64| Look {
+                operation: model::OperationId(1),
+                number,
+                at: Time::from_secs(300 * number),
+                strata: Vec::new(),
+                left: Vec::new(),
+            };
+            let stratum = StratumLook {
+                updated: 10,
+                successes: 10,
+                updated_contacts: vec![10, 40],
+                control_contacts: contacts,
+                control,
+                away_s,
+                ..StratumLook::default()
+            };
+            let bound = bound_config(&rule);
+            panel.observe(&look(1), &stratum, Duration::from_secs(300), &tests, &bound);
+            let contacts = panel.contacts.back().expect("a look was taken");
+            assert_eq!(panel.at_risk(contacts, 2), at_risk);
+        };
+        // Everyone calls in every look of five minutes; 20 minutes are four such gaps.
+        check(1_000, 1_000, 10 * 1_200, [40, 40, 80]);
+        // Half of them do: the gaps are ten minutes.
+        check(1_000, 500, 10 * 1_200, [20, 40, 60]);
+        // Who calls less often than an installation takes is not away for longer than usual.
+        check(1_000, 100, 10 * 1_200, [10, 40, 50]);
+        check(1_000, 1_000, 0, [10, 40, 50]);
+    }
+}

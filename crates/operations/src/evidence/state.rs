@@ -7,6 +7,7 @@ use super::bernoulli::{InstallConfig, Installs};
 use super::combine::Stratum;
 use super::logrank::{HealthConfig, Logrank};
 use super::means::{IndicatorConfig, MeanDifference};
+use super::numeric::count;
 
 /// What the strata of an operation are tested by.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -18,6 +19,20 @@ pub struct TestsConfig {
     pub health: HealthConfig,
     /// Continuous indicators; each one more costs the other tests its share.
     pub indicators: Vec<IndicatorConfig>,
+}
+
+impl TestsConfig {
+    /// Weights of the components of each test for [`CombineConfig::weights`]: two thirds for
+    /// health, which is where most faults show, a third for installations; an indicator weighs
+    /// as much as the installations do.
+    ///
+    /// [`CombineConfig::weights`]: super::CombineConfig::weights
+    #[must_use]
+    pub fn weights(&self) -> Vec<Vec<f64>> {
+        let installs = self.install.multiples.len() + 1;
+        let health = self.health.weights().into_iter().map(|weight| HEALTH * weight).collect();
+        vec![vec![1.0 / count(installs); installs], health]
+    }
 }
 
 /// The running evidence for and against a change in one stratum.
@@ -57,3 +72,6 @@ impl Evidence {
         Stratum { tests, matured, stopped }
     }
 }
+
+/// Weight of the health test, where the others weigh 1.
+const HEALTH: f64 = 2.0;

@@ -4,15 +4,15 @@
 //! ([`crate::evidence::Panel`]). [`judged`] is the whole judgement; [`decide`] turns it into one
 //! step and its reason.
 
-use libm::{log, log10, round};
+use libm::{log10, round};
 use model::{
     Evidence as Rule, EvidenceInputs, Exact, Gate, Inputs, Judged, Phase, Rate, Reason,
     StratumInputs, StratumRuling, StratumScope, Verdict,
 };
 
 use crate::evidence::{
-    CombineConfig, FaultBound, Judgement, Stratum, bound_config, certainty, fault_bound, judge,
-    next_element, number, share, shares,
+    CombineConfig, FaultBound, Judgement, Stratum, bound_config, caution, certainty,
+    combine_config, fault_bound, judge, likeness, next_element, number, share, shares,
 };
 
 /// Judges every stratum: what it may grant from now on, and what the evidence against it is;
@@ -27,9 +27,12 @@ use crate::evidence::{
 pub fn judged(inputs: &Inputs) -> Option<Judged> {
     let rule = inputs.policy.rule.evidence()?;
     let evidence = inputs.evidence.as_deref()?;
-    let mut judgement = judge(&strata(evidence), &combine_config(rule, evidence));
+    let planned = usize::try_from(evidence.planned).unwrap_or(usize::MAX);
+    let config = combine_config(rule, planned);
+    let known = strata(evidence);
+    let mut judgement = judge(&known, &config);
     if evidence.settled {
-        settle(&mut judgement, evidence);
+        settle(&mut judgement, evidence, &known, &config);
     }
     let targets: Vec<u64> = evidence.strata.iter().map(|stratum| stratum.targets).collect();
     let shares = shares(evidence.budget, &targets);
@@ -96,31 +99,31 @@ pub fn holdback(rule: &Rule, targets: u64) -> u64 {
 }
 
 /// An alarm has lasted for as long as silence takes to be found, so that everything that was
-/// updated before it has shown what it has to show: who is suspect is stopped for good, and if
-/// nobody is, all that was updated is. An alarm comes to a harmless operation with probability
-/// α/2 at most; without an end to it, the operation would wait for ever.
-fn settle(judgement: &mut Judgement, evidence: &EvidenceInputs) {
+/// updated before it has shown what it has to show. Who is suspect is stopped for good, and with
+/// them the held ones, but for those whose devices speak clearly against the same fault
+/// ([`likeness`]): the operation is proved to do harm, and whoever is not known to be well would
+/// have to be harmed to be proved to be so. Such strata go on, slowly at first. An alarm comes to a
+/// harmless operation with probability α/2 at most; without an end to it, the operation would
+/// wait for ever.
+fn settle(
+    judgement: &mut Judgement,
+    evidence: &EvidenceInputs,
+    strata: &[Stratum],
+    config: &CombineConfig,
+) {
     if !judgement.alarm {
         return;
     }
-    let least = if judgement.scopes.contains(&StratumScope::Suspect) {
-        StratumScope::Suspect
-    } else {
-        StratumScope::Held
-    };
-    for (scope, stratum) in judgement.scopes.iter_mut().zip(&evidence.strata) {
-        if *scope >= least && stratum.updated > 0 {
+    let guilty: Vec<bool> =
+        judgement.scopes.iter().map(|scope| *scope >= StratumScope::Suspect).collect();
+    let found = guilty.contains(&true);
+    let likeness = likeness(strata, &guilty, config);
+    let all = judgement.scopes.iter_mut().zip(&evidence.strata).zip(likeness);
+    for ((scope, stratum), likeness) in all {
+        let held = *scope == StratumScope::Held && (!found || likeness > config.spared);
+        if stratum.updated > 0 && (held || *scope >= StratumScope::Suspect) {
             *scope = StratumScope::Stopped;
         }
-    }
-}
-
-/// How the evidence of strata is combined under a rule.
-fn combine_config(rule: &Rule, evidence: &EvidenceInputs) -> CombineConfig {
-    CombineConfig {
-        alpha: share(rule.alpha),
-        strata_planned: usize::try_from(evidence.planned).unwrap_or(usize::MAX).max(1),
-        ..CombineConfig::default()
     }
 }
 
@@ -151,11 +154,10 @@ fn ruling(
     let unresolved = (number(stratum.updated) - matured).max(0.0) + number(stratum.pending);
     let room = match scope {
         StratumScope::Free => {
-            // Harm elsewhere, or a hint of it here: grow no faster than what is known doubles.
-            let careful = is_careful(judgement, at, stratum);
-            let growth = if careful { f64::from(rule.growth_max.max(1)) } else { 1.0 };
-            let reach = share + stratum.reach.value() / growth;
-            room(rule, stratum, share, reach, bound.rate_upper, unresolved)
+            let reach = share + stratum.reach.value();
+            let against = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
+            let caution = caution(against.max(judgement.evidence.global), 1.0);
+            room(rule, stratum, share, reach, bound.rate_upper, unresolved, caution)
         }
         StratumScope::Held | StratumScope::Suspect | StratumScope::Stopped => 0,
     };
@@ -182,20 +184,6 @@ fn ruling(
     }
 }
 
-/// Whether a stratum that is free to go on has reason to go slowly: some stratum is stopped, or
-/// the evidence in it or in all together has reached what makes a suspect in an alarm. One that is
-/// cleared has shown that it is well.
-fn is_careful(judgement: &Judgement, at: usize, stratum: &StratumInputs) -> bool {
-    let config = CombineConfig::default();
-    let log_e = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
-    if config.clears(log_e, stratum.matured.value()) {
-        return false;
-    }
-    let suspect = log(config.suspect_e);
-    let elsewhere = judgement.scopes.contains(&StratumScope::Stopped);
-    elsewhere || log_e >= suspect || judgement.evidence.global >= suspect
-}
-
 /// Devices of a stratum that may be granted now: the least of three.
 ///
 /// - What the budget leaves for faults of any latency ([`next_element`]).
@@ -211,6 +199,7 @@ fn room(
     reach: f64,
     rate_upper: f64,
     unresolved: f64,
+    caution: f64,
 ) -> u64 {
     let by_budget = next_element(share, rate_upper, unresolved);
     let by_growth = whole(libm::floor((reach - number(stratum.granted)).max(0.0)));
@@ -222,7 +211,7 @@ fn room(
         number(through),
         &bound_config(rule),
     );
-    let installing = (share * INSTALLING).max(share.min(INSTALLING_MIN));
+    let installing = (share * INSTALLING * caution).max(share.min(INSTALLING_MIN));
     let by_installations = next_element(installing, failing.rate_upper, number(under_way));
     by_budget.min(by_growth).min(by_installations)
 }

@@ -303,3 +303,38 @@ fn gaps_stay_small_and_follow_new_habits() {
     kind.merge(&gaps, &config);
     assert_eq!(kind, gaps);
 }
+
+#[test]
+fn growth_falls_as_harm_becomes_likelier() {
+    let config = GrowthConfig::default();
+    let check = |against: f64, phase: Phase, devices: f64| {
+        let growth = growth(libm::log(against), phase, &config);
+        assert!((growth - devices).abs() < 1e-9, "{against} in {phase}: {growth}");
+    };
+    check(0.1, Phase::Test, 3.5);
+    check(1.0, Phase::Cautious, 7.0);
+    check(1.0, Phase::Generalization, 16.8);
+    check(3.5, Phase::Cautious, 2.0);
+    check(1e9, Phase::Cautious, 0.25);
+}
+
+#[test]
+fn a_fault_that_stopped_a_stratum_is_looked_for_in_the_others() {
+    let config = CombineConfig::default();
+    let stratum = |components: [f64; 3], stopped: bool| Stratum {
+        tests: vec![components.to_vec()],
+        stopped,
+        ..Stratum::default()
+    };
+    let check = |other: [f64; 3], expected: f64| {
+        let strata = [stratum([0.0, 12.0, 0.0], true), stratum(other, false)];
+        let found = against(&strata, &config)[1];
+        assert!((found - expected).abs() < 0.05, "{other:?}: {found}");
+    };
+    // Of an unknown one only the stop elsewhere is known.
+    check([0.0, 0.0, 0.0], config.contagion);
+    // What speaks against this very fault frees it, what speaks against others does not.
+    check([0.0, -4.5, 0.0], config.contagion - 4.5);
+    check([-6.0, 0.0, -6.0], config.contagion);
+    check([0.0, 3.0, 0.0], config.contagion + 3.0);
+}

@@ -105,6 +105,8 @@ fn simulate(seed: u64, case: Case) -> Highest {
     let strata = 1 + source.below(5);
     let combine_config = CombineConfig {
         strata_planned: usize::try_from(strata).unwrap(),
+        // As the product combines them.
+        weights: config.weights(),
         ..CombineConfig::default()
     };
     let mut groups: Vec<Group> =

@@ -54,6 +54,10 @@ struct CombinedCase {
     strata: Vec<Vec<Vec<f64>>>,
     planned: usize,
     product_share: f64,
+    weights: Vec<Vec<f64>>,
+    stopped: Vec<bool>,
+    log_against: Vec<f64>,
+    log_likeness: Vec<f64>,
     log_strata: Vec<f64>,
     log_common: f64,
     log_subsets: f64,
@@ -160,6 +164,7 @@ fn combined() {
         let config = CombineConfig {
             strata_planned: case.planned,
             product_share: case.product_share,
+            weights: case.weights.clone(),
             ..CombineConfig::default()
         };
         let strata: Vec<Stratum> = case
@@ -176,6 +181,18 @@ fn combined() {
             let name = format!("{name}, stratum {stratum}");
             check(combined.strata[stratum], case.log_strata[stratum], &name);
             check(combined.closed[stratum], case.log_closed[stratum], &format!("{name}, closed"));
+        }
+        let some_stopped: Vec<Stratum> = strata
+            .iter()
+            .zip(&case.stopped)
+            .map(|(stratum, stopped)| Stratum { stopped: *stopped, ..stratum.clone() })
+            .collect();
+        let against = against(&some_stopped, &config);
+        let likeness = likeness(&strata, &case.stopped, &config);
+        for stratum in 0..strata.len() {
+            let name = format!("{name}, stratum {stratum}");
+            check(against[stratum], case.log_against[stratum], &format!("{name}, against"));
+            check(likeness[stratum], case.log_likeness[stratum], &format!("{name}, likeness"));
         }
     }
 }
