@@ -155,6 +155,13 @@ pub struct StratumLook {
     pub updated_contacts: Vec<u64>,
     /// Control devices in contact since the last look.
     pub control_contacts: u64,
+    /// Control devices followed at the look, in contact or not.
+    #[serde(default)]
+    pub control: u64,
+    /// Seconds from the order to the end of the installations that ended since the last look, in
+    /// all. Over them an updated device is in contact with nobody.
+    #[serde(default)]
+    pub away_s: u64,
     /// Events found since the last look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<HealthEvents>,

@@ -323,6 +323,8 @@ mod tests {
             successes: 15,
             updated_contacts: vec![20 * number, 0, 0],
             control_contacts: 4_000,
+            control: 4_500,
+            away_s: 15 * 20,
             events: (silent > 0)
                 .then_some(HealthEvents {
                     arm: Arm::Updated,

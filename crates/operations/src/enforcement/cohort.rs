@@ -21,6 +21,8 @@ pub(crate) struct Cohort {
     due: BTreeSet<(Time, DeviceId)>,
     // What happened since the last look, by number of the stratum.
     strata: Vec<StratumLook>,
+    // Control devices followed now, by number of the stratum.
+    control: Vec<u64>,
     left: Vec<DeviceId>,
     // Number of the look that is being collected.
     look: u64,
@@ -68,9 +70,11 @@ impl Cohort {
         if member.role == Role::Lost || member.role == Role::Followed(arm) {
             return false;
         }
-        let was_followed = matches!(member.role, Role::Followed(_));
+        let before = *member;
         *member = Member { role: Role::Followed(arm), stratum, told, contact: look, window: 0 };
-        if !was_followed {
+        let after = *member;
+        self.recount(before, after);
+        if !matches!(before.role, Role::Followed(_)) {
             self.due.insert((due, device));
         }
         true
@@ -78,10 +82,8 @@ impl Cohort {
 
     /// A device is compared no longer, without anything having happened to it.
     pub(crate) fn leave(&mut self, device: DeviceId) {
-        if let Some(member) = self.member(device)
-            && member.role != Role::Lost
-        {
-            member.role = Role::Apart;
+        if self.known(device).is_some_and(|member| member.role != Role::Lost) {
+            self.take_role(device, Role::Apart);
         }
     }
 
@@ -90,9 +92,11 @@ impl Cohort {
         self.stratum(stratum).updated += 1;
     }
 
-    /// An installation ended with a word of the device or the proof of its version.
-    pub(crate) fn ended(&mut self, stratum: u32, succeeded: bool) {
+    /// An installation ended with a word of the device or the proof of its version, `away` after
+    /// the device was told to install.
+    pub(crate) fn ended(&mut self, stratum: u32, succeeded: bool, away: Duration) {
         let look = self.stratum(stratum);
+        look.away_s += away.as_secs();
         if succeeded {
             look.successes += 1;
         } else {
@@ -144,9 +148,7 @@ impl Cohort {
         // Silence goes back to the last contact; everything else happens now.
         let at = if kind == HealthEventKind::Silence { member.contact } else { look };
         let window = member.window & !COUNTED;
-        if let Some(member) = self.member(device) {
-            member.role = Role::Lost;
-        }
+        self.take_role(device, Role::Lost);
         let events = &mut self.stratum(member.stratum).events;
         let same = |one: &&mut HealthEvents| {
             (one.arm, one.look, one.window, one.kind) == (arm, at, window, kind)
@@ -161,9 +163,7 @@ impl Cohort {
 
     /// A device that had an event before a restart.
     pub(crate) fn lost(&mut self, device: DeviceId) {
-        if let Some(member) = self.member(device) {
-            member.role = Role::Lost;
-        }
+        self.take_role(device, Role::Lost);
     }
 
     /// When silence must be looked at next.
@@ -195,7 +195,36 @@ impl Cohort {
     /// devices that had an event, and begins the next.
     pub(crate) fn take(&mut self) -> (Vec<StratumLook>, Vec<DeviceId>) {
         self.look += 1;
+        for number in 0..u32::try_from(self.control.len()).unwrap_or(u32::MAX) {
+            let control = self.control[number as usize];
+            self.stratum(number).control = control;
+        }
         (std::mem::take(&mut self.strata), std::mem::take(&mut self.left))
+    }
+
+    fn take_role(&mut self, device: DeviceId, role: Role) {
+        let Some(member) = self.member(device) else { return };
+        let before = *member;
+        member.role = role;
+        let after = *member;
+        self.recount(before, after);
+    }
+
+    fn recount(&mut self, before: Member, after: Member) {
+        for (member, joins) in [(before, false), (after, true)] {
+            if member.role != Role::Followed(Arm::Control) {
+                continue;
+            }
+            let at = member.stratum as usize;
+            if self.control.len() <= at {
+                self.control.resize(at + 1, 0);
+            }
+            if joins {
+                self.control[at] += 1;
+            } else {
+                self.control[at] = self.control[at].saturating_sub(1);
+            }
+        }
     }
 
     fn index(device: DeviceId) -> Option<usize> {
@@ -261,7 +290,7 @@ mod tests {
             cohort.contact(DeviceId(3), AGES.into_iter(), at(now));
         }
         let (strata, left) = cohort.take();
-        assert_eq!(strata[0].control_contacts, 1);
+        assert_eq!((strata[0].control_contacts, strata[0].control), (1, 1));
         assert_eq!(strata[1].updated_contacts, [1]);
         assert_eq!(left, []);
         cohort.contact(DeviceId(2), AGES.into_iter(), at(80));
@@ -309,9 +338,10 @@ mod tests {
         cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
         cohort.contact(DeviceId(1), AGES.into_iter(), at(3));
         cohort.updated(0);
-        cohort.ended(0, true);
+        cohort.ended(0, true, Duration::from_secs(15));
         let (strata, _) = cohort.take();
         let counts = &strata[0];
+        assert_eq!((counts.control, counts.away_s), (0, 15));
         assert_eq!((counts.control_contacts, counts.updated_contacts.as_slice()), (1, &[1][..]));
         assert_eq!((counts.updated, counts.successes, counts.failures), (1, 1, 0));
         cohort.lost(DeviceId(1));

@@ -362,12 +362,15 @@ impl Run {
             Some(_) => {}
         }
         let settled = old.is_none_or(|old| old.state != new.state) && new.since > after;
+        let away = new.told.map_or(Duration::ZERO, |told| new.since.since(told));
         let Some(comparison) = &mut self.comparison else { return };
         match &new.state {
-            AttemptState::Succeeded if settled => comparison.cohort.ended(stratum, true),
+            AttemptState::Succeeded if settled => {
+                comparison.cohort.ended(stratum, true, away);
+            }
             AttemptState::Failed { fault } => {
                 if settled && says_something(fault.kind) {
-                    comparison.cohort.ended(stratum, false);
+                    comparison.cohort.ended(stratum, false, away);
                 }
                 comparison.cohort.leave(new.device);
             }

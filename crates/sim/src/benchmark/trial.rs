@@ -47,6 +47,8 @@ struct Gathered {
     updated: u64,
     failures: u64,
     successes: u64,
+    // Time that these were away, in seconds.
+    away_s: f64,
     // Updated devices in contact, by window, beside those drawn at the look.
     contacts: Vec<u64>,
     events: BTreeMap<(Arm, u64, u8, HealthEventKind), u64>,
@@ -97,12 +99,13 @@ impl Trial {
     /// One came back from the installation. Who has the new version is followed; it calls, which
     /// counts unless it was told since the last look.
     pub(super) fn come_back(&mut self, told: u32, at_s: f64, succeeded: bool, ages: &Ages) {
+        let age_s = ages.age_s(told, at_s);
+        self.gathered.away_s += age_s;
         if !succeeded {
             self.gathered.failures += 1;
             return;
         }
         self.gathered.successes += 1;
-        let age_s = ages.age_s(told, at_s);
         if ages.looks_s.last().is_some_and(|look_s| at_s - age_s < *look_s) {
             self.contact(1, ages.window(age_s), ages);
         }
@@ -211,6 +214,8 @@ impl Trial {
             successes: gathered.successes,
             updated_contacts: gathered.contacts,
             control_contacts: chance.binomial(control, p),
+            control,
+            away_s: gathered.away_s as u64,
             events: events.collect(),
             indicators: view.indicator.map_or_else(Vec::new, |it| vec![self.values(it, chance)]),
         }
