@@ -176,6 +176,57 @@ pub struct StratumView {
     pub control_events: u64,
     /// Devices that may be granted in all from now on.
     pub granted_max: u64,
+    /// Guarded values, compared between updated and control devices, in the order of the guards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indicators: Vec<IndicatorView>,
+}
+
+/// How a guarded value changed at updated devices, against control devices over the same time.
+///
+/// Changes are relative to each device's own value before, and turned so that more is worse: a
+/// `difference` of 0.1 says that the value became 10 % worse by the update.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IndicatorView {
+    /// Name of the guard.
+    pub name: String,
+    /// Pairs of an updated and a control device, or of groups of them, compared so far.
+    pub pairs: u64,
+    /// Common logarithm of its e-value.
+    pub e_log10: f64,
+    /// How much more the updated devices changed for the worse, in the mean.
+    pub difference: f64,
+    /// Lower end of the interval (95 %) of the difference, whenever one looks.
+    pub lower: f64,
+    /// Its upper end.
+    pub upper: f64,
+}
+
+impl IndicatorView {
+    /// The difference and its interval in words, e.g. `12.0 % worse (4.1 % to 19.9 %)`; without a
+    /// pair, that there is none yet.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        if self.pairs == 0 {
+            return "nothing to compare yet".to_owned();
+        }
+        let percent = |share: f64| format!("{:.1} %", share * 100.0 + 0.0);
+        let way = if self.difference < 0.0 { "better" } else { "worse" };
+        let (lower, upper) = (percent(self.lower), percent(self.upper));
+        format!("{} {way} ({lower} to {upper})", percent(self.difference.abs()))
+    }
+}
+
+impl From<&model::IndicatorEvidence> for IndicatorView {
+    fn from(indicator: &model::IndicatorEvidence) -> Self {
+        Self {
+            name: indicator.name.clone(),
+            pairs: indicator.pairs,
+            e_log10: log10(indicator.log_e),
+            difference: rounded(indicator.difference.value()),
+            lower: rounded(indicator.lower.value()),
+            upper: rounded(indicator.upper.value()),
+        }
+    }
 }
 
 impl From<&model::StratumRuling> for StratumView {
@@ -207,6 +258,7 @@ impl From<&model::StratumRuling> for StratumView {
             events: ruling.events,
             control_events: ruling.control_events,
             granted_max: ruling.granted_max,
+            indicators: ruling.indicators.iter().map(Into::into).collect(),
         }
     }
 }
@@ -369,6 +421,24 @@ mod tests {
         let json = serde_json::to_string(&view).unwrap();
         assert!(json.contains("\"closed_log10\":0.434294"), "{json}");
         assert_eq!(serde_json::from_str::<StratumView>(&json).unwrap(), view);
+    }
+
+    #[test]
+    fn indicators_are_told_in_words() {
+        let check = |pairs, [difference, lower, upper]: [f64; 3], words: &str| {
+            let indicator = model::IndicatorEvidence {
+                name: "heat".to_owned(),
+                pairs,
+                difference: Exact::new(difference),
+                lower: Exact::new(lower),
+                upper: Exact::new(upper),
+                ..model::IndicatorEvidence::default()
+            };
+            assert_eq!(IndicatorView::from(&indicator).sentence(), words);
+        };
+        check(0, [0.0, -2.0, 2.0], "nothing to compare yet");
+        check(9, [0.12, 0.041, 0.199], "12.0 % worse (4.1 % to 19.9 %)");
+        check(9, [-0.05, -0.2, 0.1], "5.0 % better (-20.0 % to 10.0 %)");
     }
 
     #[test]

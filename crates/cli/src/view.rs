@@ -101,6 +101,10 @@ fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)
                 stratum.granted_max,
             ),
         ));
+        for indicator in &stratum.indicators {
+            let (e, said) = (e_value(indicator.e_log10), indicator.sentence());
+            lines.push(("  indicator", format!("{}  E {e} · {said}", indicator.name)));
+        }
     }
     if evidence.strata_total > STRATA_SHOWN as u64 {
         let more = evidence.strata_total - STRATA_SHOWN as u64;

@@ -104,7 +104,45 @@ pub(crate) fn strata(evidence: &EvidenceView) -> Markup {
                 }
             }
         }
+        (indicators(evidence))
         @if left > 0 { p .hint { "And " (number(left)) " strata with less evidence." } }
+    }
+}
+
+/// Guarded values of updated against control devices; nothing for a release without guards.
+fn indicators(evidence: &EvidenceView) -> Markup {
+    let strata = &evidence.strata;
+    html! {
+        @if strata.iter().any(|stratum| !stratum.indicators.is_empty()) {
+            div .scroll tabindex="0" {
+                table {
+                    thead {
+                        tr {
+                            th { "Indicator" } th { "Stratum" } th .number { "E" }
+                            th { "Updated against control" } th .number { "Pairs" }
+                        }
+                    }
+                    tbody {
+                        @for stratum in strata {
+                            @for indicator in &stratum.indicators {
+                                tr {
+                                    td .name { (indicator.name) }
+                                    td { (stratum.name) }
+                                    td .number { (e_value(indicator.e_log10)) }
+                                    td .sentence { (indicator.sentence()) }
+                                    td .number { (number(indicator.pairs)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            p .hint {
+                "How much worse guarded values became at updated devices than at control devices "
+                "over the same time, relative to each device's own value before, with the interval "
+                "that covers the truth with 95 %."
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use coap::{Event as CoapEvent, Failure, RequestId, Response};
 use fleet::{Answer, Ask};
 use lwm2m::{Path, RegisterRequest, RegistrationId, ResponseError, request};
-use model::{DeviceId, OperationId, Presence, Time};
+use model::{DeviceId, OperationId, Presence, ResourcePath, Time};
 
 use crate::machine::{Pending, Purpose};
 use crate::{AskToken, Engine, Event};
@@ -284,6 +284,7 @@ impl Engine {
         self.absorb(pending.device, answer, now);
         match pending.purpose {
             Purpose::Identity => self.identity_answered(&pending, answer, now),
+            Purpose::Guards => self.guard_answered(pending.device, now),
             // To who gave an order it is all the same why there is no answer.
             Purpose::Order(token) if *answer == Answer::Unsent => {
                 self.order_answered(token, &pending, Answer::Silence, now);
@@ -485,9 +486,38 @@ impl Engine {
             lost.extend(self.asks.remove(&id));
         }
         for pending in lost {
-            if let Purpose::Order(token) = pending.purpose {
-                self.order_answered(token, &pending, Answer::Silence, now);
+            match pending.purpose {
+                Purpose::Order(token) => {
+                    self.order_answered(token, &pending, Answer::Silence, now);
+                }
+                Purpose::Guards => self.guard_answered(device, now),
+                Purpose::Identity | Purpose::Procedure { .. } => {}
             }
+        }
+    }
+
+    /// Reads the guarded values of a device that is compared.
+    pub(crate) fn read_guards(&mut self, device: DeviceId, guards: &[ResourcePath], now: Time) {
+        let mut paths: Vec<Path> =
+            guards.iter().filter_map(|guard| guard.as_str().parse().ok()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        if paths.is_empty() {
+            return self.loops.guards_read(device, &self.fleet, now);
+        }
+        self.guard_reads.insert(device, paths.len());
+        for path in paths {
+            self.ask(Pending { device, ask: Ask::Read(path), purpose: Purpose::Guards });
+        }
+    }
+
+    /// One of those reads was answered in some way.
+    fn guard_answered(&mut self, device: DeviceId, now: Time) {
+        let Some(open) = self.guard_reads.get_mut(&device) else { return };
+        *open = open.saturating_sub(1);
+        if *open == 0 {
+            self.guard_reads.remove(&device);
+            self.loops.guards_read(device, &self.fleet, now);
         }
     }
 

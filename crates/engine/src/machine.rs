@@ -40,6 +40,8 @@ pub struct Engine {
     pub(crate) to_ask: VecDeque<Pending>,
     /// Asks that got no answer; those who asked are told in the next turn.
     pub(crate) unanswered: VecDeque<(Pending, fleet::Answer)>,
+    /// Control devices whose guarded values are being read, and how many reads are open.
+    pub(crate) guard_reads: BTreeMap<DeviceId, usize>,
     pub(crate) next_ask: u64,
     /// Orders of operators that are not answered yet.
     pub(crate) orders_open: usize,
@@ -76,6 +78,8 @@ pub(crate) struct Pending {
 pub(crate) enum Purpose {
     /// The engine, to know the device.
     Identity,
+    /// The loops, to compare the guarded values of a device that is not changed.
+    Guards,
     /// The procedure of an attempt.
     Procedure { operation: model::OperationId, attempt: u32 },
     /// An operator.
@@ -135,6 +139,7 @@ impl Engine {
             observations: BTreeMap::new(),
             to_ask: VecDeque::new(),
             unanswered: VecDeque::new(),
+            guard_reads: BTreeMap::new(),
             next_ask: 1,
             orders_open: 0,
             orders_changing: BTreeMap::new(),

@@ -31,7 +31,7 @@ pub use eligibility::{Check, Eligibility, Exclusion};
 pub use exact::Exact;
 pub use id::{BadEndpointName, DeviceId, EndpointName, OperationId, ReleaseId, UnknownId};
 pub use look::{
-    Arm, EvidenceInputs, EvidencePlan, Gate, HealthEventKind, HealthEvents, IndicatorLook, Judged,
+    Arm, EvidenceInputs, EvidencePlan, Gate, HealthEventKind, HealthEvents, IndicatorEvidence, IndicatorLook, Judged,
     Look, StratumInputs, StratumLook, StratumName, StratumPlan, StratumRuling, StratumScope,
     Tolerance,
 };

@@ -62,6 +62,9 @@ pub struct EvidencePlan {
     /// Indicators compared: the guards of the release.
     #[serde(default)]
     pub indicators: u32,
+    /// Their names, in the order of the guards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indicator_names: Vec<String>,
 }
 
 /// A stratum at the start of an operation.
@@ -180,6 +183,25 @@ pub struct IndicatorLook {
     pub control: Vec<i64>,
 }
 
+/// What the comparison of one indicator has come to in a stratum. Changes are relative to each
+/// device's own value before, and turned so that more is worse: 0.1 is 10 % worse.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IndicatorEvidence {
+    /// Name of its guard.
+    pub name: String,
+    /// Pairs of an updated and a control device, or of groups of them, compared so far.
+    pub pairs: u64,
+    /// ln of its e-value.
+    pub log_e: Exact,
+    /// How much more the updated devices changed for the worse than the control, in the mean.
+    pub difference: Exact,
+    /// Lower end of the interval that covers the true difference with 95 % confidence, whenever
+    /// one looks.
+    pub lower: Exact,
+    /// Its upper end.
+    pub upper: Exact,
+}
+
 /// What a decision by evidence is made from, beside the counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceInputs {
@@ -242,6 +264,9 @@ pub struct StratumInputs {
     pub expected: Exact,
     /// ln of the e-values of the components of each test.
     pub tests: Vec<Vec<Exact>>,
+    /// Each indicator, in the order of the release's guards; the last of `tests` are theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indicators: Vec<IndicatorEvidence>,
     /// Whether an earlier decision stopped it for good.
     pub stopped: bool,
 }
@@ -357,4 +382,7 @@ pub struct StratumRuling {
     pub control_events: u64,
     /// Devices that may be granted in all from now on.
     pub granted_max: u64,
+    /// Each indicator, in the order of the release's guards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indicators: Vec<IndicatorEvidence>,
 }

@@ -25,6 +25,13 @@ pub struct Config {
     /// Time a device has to answer the one probe that is sent before it counts as silent, in
     /// seconds. Shorter than the retransmissions of the protocol makes false alarms.
     pub probe_s: u64,
+    /// Control devices whose guarded values are read at the same time over all operations, each
+    /// for at most `probe_s`. One is read twice for each device that is updated; more at a time
+    /// burden the network, with fewer some updated devices stay without a counterpart.
+    pub control_reads_max: usize,
+    /// Values of one guard that one look keeps for each arm of a stratum, about 8 bytes each in
+    /// the store; further ones are left out.
+    pub indicator_values_max: usize,
     /// Registrations during one attempt that are still normal; an installation takes one or two.
     pub registrations_max: u32,
     /// Whether devices that turn up out of date after an operation has finished are brought up
@@ -57,6 +64,8 @@ impl Default for Config {
             transfer_stall_s: 300,
             verify_s: 120,
             probe_s: 100,
+            control_reads_max: 100,
+            indicator_values_max: 10_000,
             registrations_max: 3,
             compliance: true,
             compliance_delay_s: 10,

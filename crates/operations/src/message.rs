@@ -44,6 +44,14 @@ pub enum Output {
         /// The try.
         attempt: u32,
     },
+    /// Read the guarded values of a device that is compared and not changed. When each read was
+    /// answered in some way and the values are in the fleet, [`crate::Loops::guards_read`] goes on.
+    ReadGuards {
+        /// The device.
+        device: DeviceId,
+        /// Where the values are.
+        guards: Arc<[ResourcePath]>,
+    },
     /// The attempt is over here without the driver knowing: taken back by an abort, given up
     /// after a standstill, or silent. The driver stops it at the next point where stopping is
     /// safe; whatever it still reports of that try is ignored.

@@ -306,7 +306,12 @@ mod tests {
             learned_upper: Exact::new(0.007),
         };
         let strata = ["B", "C"].map(|one| StratumPlan { name: stratum(one), tolerance });
-        EvidencePlan { budget: 50, strata: strata.into(), others: tolerance, indicators: 0 }
+        EvidencePlan {
+            budget: 50,
+            strata: strata.into(),
+            others: tolerance,
+            ..EvidencePlan::default()
+        }
     }
 
     /// Revision B falls silent after the update, revision C does not.

@@ -1,7 +1,7 @@
 //! An operation under evidence: one stratum stopped, an alarm, and a gate that waits.
 
 use api::{
-    DecisionView, EvidenceView, GateView, OperationDetail, OperationState, StratumScope,
+    DecisionView, EvidenceView, GateView, IndicatorView, OperationDetail, OperationState, StratumScope,
     StratumView,
 };
 
@@ -29,6 +29,14 @@ fn stratum(hardware: &str, scope: StratumScope, closed_log10: f64, targets: u64)
         events: if stopped { 9 } else { 1 },
         control_events: 2,
         granted_max: targets / 2,
+        indicators: vec![IndicatorView {
+            name: "free memory".to_owned(),
+            pairs: if stopped { 31 } else { 0 },
+            e_log10: if stopped { 4.2 } else { 0.0 },
+            difference: 0.214,
+            lower: 0.083,
+            upper: 0.345,
+        }],
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{Arm, DeviceId, HealthEventKind, HealthEvents, StratumLook, Time};
+use model::{
+    Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, StratumLook, Time,
+};
 
 /// The devices of one operation that are compared: those told to install, and those that could
 /// have been.
@@ -159,6 +161,36 @@ impl Cohort {
         }
         self.left.push(device);
         true
+    }
+
+    /// How much worse the guarded values of a device became, in parts per million and in the order
+    /// of the guards; absent ones are neutral. A look keeps at most `values_max` of each guard and
+    /// arm in a stratum, the first ones, so that which are kept depends on their order alone.
+    pub(crate) fn indicators(
+        &mut self,
+        stratum: u32,
+        arm: Arm,
+        changes: impl ExactSizeIterator<Item = Option<i64>>,
+        values_max: usize,
+    ) {
+        let looks = &mut self.stratum(stratum).indicators;
+        if looks.len() < changes.len() {
+            looks.resize_with(changes.len(), IndicatorLook::default);
+        }
+        for (look, change) in looks.iter_mut().zip(changes) {
+            let values = match arm {
+                Arm::Updated => &mut look.updated,
+                Arm::Control => &mut look.control,
+            };
+            if values.len() < values_max {
+                values.extend(change);
+            }
+        }
+    }
+
+    /// Whether a device is followed as control.
+    pub(crate) fn is_control(&self, device: DeviceId) -> bool {
+        self.known(device).is_some_and(|member| member.role == Role::Followed(Arm::Control))
     }
 
     /// A device that had an event before a restart.

@@ -169,6 +169,18 @@ impl MeanDifference {
         Interval { lower: unscaled(centre - radius), upper: unscaled(centre + radius) }
     }
 
+    /// The middle of [`MeanDifference::interval`] before it is cut to what is possible: the mean
+    /// of the differences, weighted as there. 0 before the first pair.
+    #[must_use]
+    pub fn difference(&self, config: &IndicatorConfig) -> f64 {
+        let weights = self.moments.weights.value();
+        if self.pairs == 0 || weights <= 0.0 {
+            return 0.0;
+        }
+        let range = 4.0 * config.bound.abs().max(BOUND_MIN);
+        (self.moments.weighted.value() / weights - 0.5) * range
+    }
+
     fn wait(&mut self, arm: Arm, at_s: u64, value: f64, waiting_max: usize) {
         self.waiting_arm = arm;
         if self.waiting.len() >= waiting_max.max(2) {

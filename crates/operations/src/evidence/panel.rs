@@ -168,7 +168,10 @@ impl Panel {
     pub fn strata(&self) -> Vec<StratumInputs> {
         self.strata
             .iter()
-            .map(|stratum| stratum.inputs(self.at, &self.tests, &self.bound))
+            .map(|stratum| StratumInputs {
+                indicators: stratum.evidence.indicators(&self.plan.indicator_names, &self.tests),
+                ..stratum.inputs(self.at, &self.tests, &self.bound)
+            })
             .collect()
     }
 }
@@ -347,6 +350,7 @@ impl StratumPanel {
                 .iter()
                 .map(|test| test.iter().copied().map(Exact::new).collect())
                 .collect(),
+            indicators: Vec::new(),
             stopped: false,
         }
     }

@@ -1,6 +1,6 @@
 //! The tests of one stratum together.
 
-use model::Tolerance;
+use model::{Exact, IndicatorEvidence, Tolerance};
 use serde::{Deserialize, Serialize};
 
 use super::bernoulli::{InstallConfig, Installs};
@@ -70,6 +70,24 @@ impl Evidence {
         ];
         tests.extend(self.indicators.iter().map(MeanDifference::log_components));
         Stratum { tests, matured, stopped }
+    }
+
+    /// What each indicator has come to; `names` are those of the guards, in their order.
+    #[must_use]
+    pub fn indicators(&self, names: &[String], config: &TestsConfig) -> Vec<IndicatorEvidence> {
+        let each = self.indicators.iter().zip(&config.indicators).enumerate();
+        each.map(|(at, (indicator, config))| {
+            let interval = indicator.interval(config);
+            IndicatorEvidence {
+                name: names.get(at).cloned().unwrap_or_default(),
+                pairs: indicator.pairs(),
+                log_e: Exact::new(indicator.log_e()),
+                difference: Exact::new(indicator.difference(config)),
+                lower: Exact::new(interval.lower),
+                upper: Exact::new(interval.upper),
+            }
+        })
+        .collect()
     }
 }
 

@@ -19,6 +19,7 @@ impl Loops {
     /// same way. Activating again at once changes nothing.
     pub fn activate(&mut self, fleet: &Fleet, now: Time) {
         self.pass_deadlines(fleet, now);
+        self.pass_readings(now);
         self.pass_silences(fleet, now);
         self.settle_dirty(fleet, now);
         loop {
@@ -57,6 +58,7 @@ impl Loops {
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
             .chain(self.silence_at())
+            .chain(self.readings.next_end())
             .chain(self.undo_due.values().copied())
             .min()
     }

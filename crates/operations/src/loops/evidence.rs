@@ -10,7 +10,7 @@ use model::{
 };
 
 use super::{Loops, Run};
-use crate::enforcement::Cohort;
+use crate::enforcement::{Cohort, Partners};
 use crate::evidence::{
     Gaps, History, SilenceConfig, deadline_s, default_budget, install_config, tolerated,
 };
@@ -31,6 +31,8 @@ pub(super) struct Experience {
 #[derive(Debug)]
 pub(super) struct Comparison {
     pub(super) cohort: Cohort,
+    // Control devices that are read along with updated ones.
+    pub(super) partners: Partners,
     // Silence before is the server's own absence (I17).
     since: Time,
     // Devices granted and not told to install yet, by number of their stratum.
@@ -43,6 +45,7 @@ impl Comparison {
     pub(super) fn new(looks: u64, now: Time) -> Self {
         Self {
             cohort: Cohort::after(looks),
+            partners: Partners::default(),
             since: now,
             pending: BTreeMap::new(),
             deadlines: BTreeMap::new(),
@@ -61,6 +64,7 @@ impl Loops {
             let Some(run) = self.runs.get_mut(id) else { continue };
             run.contact(device, now);
         }
+        self.read_along(device, now);
     }
 
     /// Something was told of a device that a good change does not cause: a crash it reports, or a
@@ -241,11 +245,13 @@ impl Run {
             .collect();
         let targets = self.targets.strata().map(|stratum| stratum.targets).sum();
         let [fleet, _] = experience.history(name, "");
+        let guards = &self.release.manifest.guard;
         let plan = EvidencePlan {
             budget: rule.budget.unwrap_or_else(|| default_budget(targets)),
             strata,
             others: tolerated(&[fleet], &config),
-            indicators: 0,
+            indicators: u32::try_from(guards.len()).unwrap_or(u32::MAX),
+            indicator_names: guards.iter().map(|guard| guard.name.clone()).collect(),
         };
         self.conduct.hold_against(plan);
         self.comparison = Some(Comparison::new(0, now));
@@ -304,6 +310,7 @@ impl Run {
             Place::Excluded(_) | Place::Unknown | Place::Granted => {
                 if let Some(comparison) = &mut self.comparison {
                     comparison.cohort.leave(device.id);
+                    comparison.partners.forget(device.id);
                 }
             }
         }
@@ -345,6 +352,10 @@ impl Run {
     ) {
         let Some(stratum) = self.targets.stratum_of(new.device) else { return };
         let Some(comparison) = &mut self.comparison else { return };
+        if new.state.is_settled() || new.state == AttemptState::Granted {
+            // Granted: no control any more. Settled: what there was to read has been read.
+            comparison.partners.forget(new.device);
+        }
         let waits = |one: &Assignment| one.state.is_in_flight() && one.told.is_none();
         let pending = comparison.pending.entry(stratum).or_default();
         *pending = pending.saturating_sub(u64::from(old.is_some_and(waits)));

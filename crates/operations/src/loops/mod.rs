@@ -3,8 +3,10 @@
 mod activation;
 mod book;
 mod evidence;
+mod indicators;
 mod orders;
 mod plan;
+mod questions;
 mod reports;
 mod restoration;
 mod undo;
@@ -12,6 +14,7 @@ mod views;
 mod watch;
 
 use self::evidence::{Comparison, Experience};
+use self::questions::Questions;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +50,8 @@ pub struct Loops {
     dirty: BTreeSet<DeviceId>,
     compliance: Compliance,
     experience: Experience,
+    // Control devices that are being read.
+    readings: Questions,
     // Operations with updated devices in what evidence stopped, and when to open their undoing.
     undo_due: BTreeMap<OperationId, Time>,
     outputs: VecDeque<Output>,
@@ -132,6 +137,7 @@ impl Loops {
             dirty: BTreeSet::new(),
             compliance: Compliance::default(),
             experience: Experience::default(),
+            readings: Questions::default(),
             undo_due: BTreeMap::new(),
             outputs: VecDeque::new(),
         }

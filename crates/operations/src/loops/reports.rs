@@ -220,6 +220,7 @@ impl Loops {
             && let Some(release) = self.hop(&assignment)
         {
             assignment.baseline = extract(&release.manifest, device);
+            self.indicators_begin(&assignment, now);
         }
         assignment.state = state;
         assignment.since = now;
@@ -275,6 +276,7 @@ impl Loops {
         }
         let Some(device) = fleet.device(assignment.device) else { return };
         let assessment = self.assessed(&assignment, device, version, claims_success, now);
+        self.indicators_end(&assignment, &assessment, device, fleet, now);
         self.conclude(assignment, assessment, version, device, now);
     }
 
@@ -513,6 +515,7 @@ impl Loops {
             return;
         }
         let assessment = self.assessed(&assignment, device, version.as_ref(), None, now);
+        self.indicators_end(&assignment, &assessment, device, fleet, now);
         self.conclude(assignment, assessment, version.as_ref(), device, now);
     }
 }

@@ -181,6 +181,7 @@ fn ruling(
         events: stratum.events,
         control_events: stratum.control_events,
         granted_max: stratum.granted.saturating_add(room).min(most),
+        indicators: stratum.indicators.clone(),
     }
 }
 

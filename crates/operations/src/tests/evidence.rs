@@ -14,23 +14,27 @@ use super::{config, device, firmware, policy};
 use crate::{Dispatch, Loops, Output};
 
 /// A fleet that calls every ten seconds, and what becomes of it.
-struct Field {
-    loops: Loops,
-    fleet: Fleet,
-    now: Time,
+pub(super) struct Field {
+    pub(super) loops: Loops,
+    pub(super) fleet: Fleet,
+    pub(super) now: Time,
     /// Devices that went dead, and when.
-    dead: BTreeMap<DeviceId, Time>,
-    crashes: BTreeMap<DeviceId, Time>,
+    pub(super) dead: BTreeMap<DeviceId, Time>,
+    pub(super) crashes: BTreeMap<DeviceId, Time>,
     /// When an order of that device is carried out.
     busy: BTreeMap<DeviceId, (Time, Dispatch)>,
     fate: fn(&model::Device) -> Fate,
-    looks: Vec<Look>,
-    decisions: Vec<Decision>,
-    records: Vec<Record>,
+    /// What a device's sensor shows; absent without.
+    pub(super) sensor: Option<fn(&model::Device, Time) -> i64>,
+    /// Control devices that were read for their guarded values, one entry a time.
+    pub(super) read: Vec<DeviceId>,
+    pub(super) looks: Vec<Look>,
+    pub(super) decisions: Vec<Decision>,
+    pub(super) records: Vec<Record>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+pub(super) enum Fate {
     Well,
     Fails,
     /// Dies some seconds after the update.
@@ -40,7 +44,7 @@ enum Fate {
 }
 
 impl Field {
-    fn new(devices: u64, fate: fn(&model::Device) -> Fate) -> Self {
+    pub(super) fn new(devices: u64, fate: fn(&model::Device) -> Fate) -> Self {
         let mut fleet = Fleet::new();
         for number in 1..=devices {
             let mut one = device(number, "1.0.0");
@@ -57,25 +61,36 @@ impl Field {
             crashes: BTreeMap::new(),
             busy: BTreeMap::new(),
             fate,
+            sensor: None,
+            read: Vec::new(),
             looks: Vec::new(),
             decisions: Vec::new(),
             records: Vec::new(),
         }
     }
 
-    fn publish(&mut self, rule: Evidence) -> OperationId {
+    pub(super) fn publish(&mut self, rule: Evidence) -> OperationId {
+        self.publish_with(rule, "")
+    }
+
+    /// Publishes with more lines in the manifest.
+    pub(super) fn publish_with(&mut self, rule: Evidence, extra: &str) -> OperationId {
         let policy = Policy { rule: Rule::Evidence(rule), ..policy() };
-        let release = firmware("sensor", "2.0.0", "");
+        let release = firmware("sensor", "2.0.0", extra);
         let published = self.loops.publish(release, "test", Some(policy), &self.fleet, 7, self.now);
         published.unwrap().1.unwrap()
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.loops.activate(&self.fleet, self.now);
         while let Some(output) = self.loops.poll_output() {
             match output {
                 Output::Dispatch(order) => {
-                    self.busy.insert(order.device, (self.now + Duration::from_secs(4), order));
+                    let Dispatch { operation, device, attempt, .. } = order;
+                    self.busy.insert(device, (self.now + Duration::from_secs(4), order));
+                    self.read_sensor(device);
+                    let sent = Progress::Sent;
+                    self.loops.report(operation, device, attempt, sent, &self.fleet, self.now);
                 }
                 Output::Record(record) => {
                     match &record {
@@ -86,6 +101,7 @@ impl Field {
                     self.records.push(record);
                 }
                 Output::Probe { operation, device, attempt } => {
+                    self.read_sensor(device);
                     let dead = self.dead.contains_key(&device);
                     let version = self.fleet.device(device).unwrap().version.clone();
                     let answer = if dead {
@@ -95,13 +111,28 @@ impl Field {
                     };
                     self.loops.report(operation, device, attempt, answer, &self.fleet, self.now);
                 }
+                Output::ReadGuards { device, .. } => {
+                    self.read.push(device);
+                    self.read_sensor(device);
+                    self.loops.guards_read(device, &self.fleet, self.now);
+                }
                 Output::Recall { .. } | Output::Event(_) => {}
             }
         }
     }
 
+    /// The value of a device's sensor is read, as procedures do with what guards compare.
+    fn read_sensor(&mut self, device: DeviceId) {
+        let (Some(sensor), Some(known)) = (self.sensor, self.fleet.device_mut(device)) else {
+            return;
+        };
+        let value = model::Scalar::Integer(sensor(known, self.now));
+        let path = model::ResourcePath::try_from("/3303/0/5700".to_owned()).unwrap();
+        known.datamodel.values.insert(path, model::Observed { value, at: self.now });
+    }
+
     /// One second passes.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.now = self.now + Duration::from_secs(1);
         let second = self.now.as_micros() / 1_000_000;
         let done: Vec<Dispatch> = self
@@ -143,7 +174,6 @@ impl Field {
         let mut report = |progress| {
             self.loops.report(operation, device, attempt, progress, &self.fleet, self.now);
         };
-        report(Progress::Sent);
         report(Progress::Claimed);
         if fate == Fate::Fails {
             let fault = Fault { kind: FaultKind::UpdateFailed, detail: String::new() };
@@ -155,6 +185,7 @@ impl Field {
         let known = self.fleet.device_mut(device).unwrap();
         known.version = Some(version.clone());
         known.last_seen = self.now;
+        self.read_sensor(device);
         self.loops.contact(device, None, &self.fleet, self.now);
         let proof = Progress::Reported { version: Some(version), claims_success: Some(true) };
         self.loops.report(operation, device, attempt, proof, &self.fleet, self.now);
@@ -169,7 +200,7 @@ impl Field {
         }
     }
 
-    fn run(&mut self, operation: OperationId, seconds: u64) -> OperationState {
+    pub(super) fn run(&mut self, operation: OperationId, seconds: u64) -> OperationState {
         for _ in 0..seconds {
             self.tick();
             let state = self.state(operation);
@@ -180,11 +211,11 @@ impl Field {
         self.state(operation)
     }
 
-    fn state(&self, operation: OperationId) -> OperationState {
+    pub(super) fn state(&self, operation: OperationId) -> OperationState {
         self.loops.operation(operation).unwrap().state
     }
 
-    fn updated(&self, hardware: &str) -> usize {
+    pub(super) fn updated(&self, hardware: &str) -> usize {
         let new = Version::new("2.0.0");
         let of = |one: &&model::Device| {
             one.hardware.as_deref() == Some(hardware) && one.version.as_ref() == Some(&new)
@@ -192,7 +223,7 @@ impl Field {
         self.fleet.iter().filter(of).count()
     }
 
-    fn codes(&self) -> Vec<&'static str> {
+    pub(super) fn codes(&self) -> Vec<&'static str> {
         let mut codes: Vec<&str> = self.decisions.iter().map(|one| one.reason.code()).collect();
         codes.dedup();
         codes
@@ -200,7 +231,7 @@ impl Field {
 }
 
 /// A fleet that talks every ten seconds is judged in minutes.
-fn quick() -> Evidence {
+pub(super) fn quick() -> Evidence {
     let mean = |mean, share| Latency { mean: Span::secs(mean), share: Rate::percent(share) };
     Evidence {
         look: Span::secs(5),

@@ -258,6 +258,9 @@ impl World {
                             if (*o, *d, *a) == (operation, device, attempt))
                 });
             }
+            Output::ReadGuards { device, .. } => {
+                self.loops.guards_read(device, &self.fleet, self.now);
+            }
             Output::Record(_) | Output::Event(_) => {}
         }
     }

@@ -60,6 +60,7 @@ pub(super) fn plan(scenario: &Scenario, policy: &Policy, seed: u64) -> Option<Ev
         strata: strata.collect(),
         others: tolerated(&[fleet], &config),
         indicators: u32::from(scenario.indicator.is_some()),
+        indicator_names: Vec::new(),
     })
 }
 
