@@ -31,9 +31,9 @@ pub use eligibility::{Check, Eligibility, Exclusion};
 pub use exact::Exact;
 pub use id::{BadEndpointName, DeviceId, EndpointName, OperationId, ReleaseId, UnknownId};
 pub use look::{
-    Arm, EvidenceInputs, EvidencePlan, Gate, HealthEventKind, HealthEvents, IndicatorEvidence, IndicatorLook, Judged,
-    Look, StratumInputs, StratumLook, StratumName, StratumPlan, StratumRuling, StratumScope,
-    Tolerance,
+    Arm, EvidenceInputs, EvidencePlan, Gate, HealthEventKind, HealthEvents, IndicatorEvidence,
+    IndicatorLook, Judged, Look, Signal, StratumInputs, StratumLook, StratumName, StratumPlan,
+    StratumRuling, StratumScope, Tolerance,
 };
 pub use manifest::{
     Artifact, ArtifactFormat, BatteryRequirement, Confirm, Delivery, Expectation, FormatVersion,

@@ -116,6 +116,25 @@ pub struct HealthEvents {
     pub devices: u64,
 }
 
+/// A signal of the business that an operation counts as evidence, durable before the order that
+/// brought it is answered (I15). It goes into the next look, which names its device among those
+/// that are followed no further; a device has one at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// The operation that counts it.
+    pub operation: OperationId,
+    /// The device it is about.
+    pub device: DeviceId,
+    /// The stratum of the device.
+    pub stratum: StratumName,
+    /// Its arm.
+    pub arm: Arm,
+    /// Window of age since the update; 0 for a control device.
+    pub window: u8,
+    /// When.
+    pub at: Time,
+}
+
 /// One look at an operation under evidence: everything that was observed since the one before.
 /// All looks of an operation, folded in order, give the evidence at each decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +165,7 @@ pub struct StratumLook {
     pub pending: u64,
     /// Targets that could be granted now.
     pub ready: u64,
-    /// Silence after which devices of the stratum count as lost, in seconds.
+    /// Silence after which devices of the stratum count as lost, the probe included, in seconds.
     pub deadline_s: u64,
     /// Devices told to install since the last look.
     pub updated: u64,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Assignment, Decision, Device, DeviceId, Grant, Intent, Look, Operation, OperationId, Outcome,
-    Release, Time,
+    Release, Signal, Time,
 };
 
 /// One durable fact. The store applies them in order and atomically by batch; what depends on
@@ -37,6 +37,8 @@ pub enum Record {
     Decision(Box<Decision>),
     /// A new look at an operation under evidence; refused when (operation, number) exists.
     Look(Box<Look>),
+    /// A signal that an operation counts; changes nothing when (operation, device) exists.
+    Signal(Box<Signal>),
     /// An order that was accepted under an idempotency key (I15).
     Accepted {
         /// The caller's key.
@@ -83,6 +85,10 @@ pub struct Snapshot {
     /// Looks at operations that have not ended, by operation and number.
     #[serde(default)]
     pub looks: Vec<Look>,
+    /// Signals that operations count which have not ended, by operation and device; those that
+    /// are in a look already included.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
     /// Idempotency keys.
     pub accepted: Vec<(String, OperationId)>,
 }

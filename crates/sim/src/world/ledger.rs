@@ -82,6 +82,7 @@ impl Ledger {
                 Record::Look(look) => self.take_look(look)?,
                 Record::Registration(_)
                 | Record::Deregistration { .. }
+                | Record::Signal(_)
                 | Record::Accepted { .. } => {}
             }
         }

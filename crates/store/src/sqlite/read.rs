@@ -27,6 +27,7 @@ pub(super) fn snapshot(connection: &mut Connection, path: &Path) -> Result<Snaps
         )?,
         intents: documents(&transaction, path, INTENTS_IN_FLIGHT)?,
         looks: documents(&transaction, path, LOOKS_OF_OPEN)?,
+        signals: documents(&transaction, path, SIGNALS_OF_OPEN)?,
         accepted: accepted(&transaction).map_err(failed)?,
     };
     transaction.finish().map_err(failed)?;
@@ -265,6 +266,12 @@ const LOOKS_OF_OPEN: &str = "SELECT looks.doc FROM looks
      JOIN operations ON operations.id = looks.operation
      WHERE operations.state NOT IN ('aborted', 'finished')
      ORDER BY looks.operation, looks.number";
+
+/// Signals that operations count which go on.
+const SIGNALS_OF_OPEN: &str = "SELECT signals.doc FROM signals
+     JOIN operations ON operations.id = signals.operation
+     WHERE operations.state NOT IN ('aborted', 'finished')
+     ORDER BY signals.operation, signals.device";
 
 /// Characters of a damaged document that are shown.
 const EXCERPT_CHARS: usize = 60;

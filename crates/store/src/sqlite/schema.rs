@@ -72,9 +72,10 @@ fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()>
 const APPLICATION: u32 = 0x4265_6c6c;
 
 /// Every change of the schema since the first, oldest first. Released ones are never edited.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_knowledge.sql"),
     include_str!("../../migrations/0002_looks.sql"),
+    include_str!("../../migrations/0003_signals.sql"),
 ];
 
 /// The newest version.

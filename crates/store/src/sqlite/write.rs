@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::{
     Assignment, Decision, Device, Grant, Intent, Look, Operation, Outcome, Record, Registration,
-    Release, Scalar, Time, Verdict,
+    Release, Scalar, Signal, Time, Verdict,
 };
 use rusqlite::{Connection, Params};
 use serde::Serialize;
@@ -59,6 +59,7 @@ pub(super) fn write(
         Record::Outcome(outcome) => write_outcome(connection, outcome, take(position)),
         Record::Decision(decision) => write_decision(connection, decision, take(position)),
         Record::Look(look) => write_look(connection, look),
+        Record::Signal(signal) => write_signal(connection, signal),
         Record::Accepted { key, operation, at } => run(
             connection,
             "INSERT INTO accepted (key, operation, at_us) VALUES (?1, ?2, ?3)",
@@ -240,6 +241,15 @@ fn write_look(connection: &Connection, look: &Look) -> Result<(), WriteError> {
     )
 }
 
+fn write_signal(connection: &Connection, signal: &Signal) -> Result<(), WriteError> {
+    run(
+        connection,
+        "INSERT INTO signals (operation, device, at_us, doc) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (operation, device) DO NOTHING",
+        (number(signal.operation.0)?, number(signal.device.0)?, micros(signal.at), json(signal)?),
+    )
+}
+
 fn write_decision(
     connection: &Connection,
     decision: &Decision,
@@ -300,6 +310,7 @@ fn name(record: &Record) -> String {
         Record::Intent(row) => format!("intent on {} in {}", row.device, row.operation),
         Record::Outcome(row) => format!("outcome of {} in {}", row.device, row.operation),
         Record::Decision(row) => format!("decision {} of {}", row.seq, row.operation),
+        Record::Signal(row) => format!("signal on {} in {}", row.device, row.operation),
         Record::Look(row) => format!("look {} of {}", row.number, row.operation),
         Record::Accepted { key, .. } => format!("idempotency key `{key}`"),
     }

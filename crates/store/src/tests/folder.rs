@@ -78,7 +78,7 @@ fn a_database_that_is_not_as_it_should_be_is_refused_untouched() {
         }
     };
     check_refused(sql("PRAGMA user_version = 99"), |error| {
-        matches!(error, StoreError::NewerSchema { found: 99, known: 2, .. })
+        matches!(error, StoreError::NewerSchema { found: 99, known: 3, .. })
     });
     check_refused(sql("PRAGMA application_id = 7"), |error| {
         matches!(error, StoreError::Foreign { .. })

@@ -210,6 +210,17 @@ pub(crate) fn fault() -> Fault {
     Fault { kind: FaultKind::UpdateFailed, detail: "result 8".to_owned() }
 }
 
+pub(crate) fn signal(device: u64) -> model::Signal {
+    model::Signal {
+        operation: OPERATION,
+        device: DeviceId(device),
+        stratum: model::StratumName { hardware: "B".to_owned(), ..Default::default() },
+        arm: model::Arm::Control,
+        window: 0,
+        at: Time::from_secs(9),
+    }
+}
+
 /// Three devices, a release and an operation with two of them granted, one sent.
 pub(crate) fn running() -> Vec<Record> {
     let mut records: Vec<Record> =
@@ -223,6 +234,9 @@ pub(crate) fn running() -> Vec<Record> {
         Record::Grant(grant(1, &[1, 2])),
         Record::Look(Box::new(look(1))),
         Record::Look(Box::new(look(2))),
+        Record::Signal(Box::new(signal(3))),
+        // The same device again changes nothing.
+        Record::Signal(Box::new(model::Signal { at: Time::from_secs(10), ..signal(3) })),
         Record::Intent(intent(1, Step::Transfer)),
         Record::Assignment(Box::new(assignment(1, AttemptState::Sent))),
         Record::Assignment(Box::new(assignment(2, AttemptState::Granted))),

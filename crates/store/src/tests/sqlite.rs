@@ -27,6 +27,7 @@ fn every_record_comes_back() {
         assignments: vec![assignment(1, AttemptState::Sent), assignment(2, AttemptState::Granted)],
         intents: vec![intent(1, Step::Transfer)],
         looks: vec![look(1), look(2)],
+        signals: vec![signal(3)],
         accepted: vec![("k".to_owned(), OPERATION)],
     };
     assert_eq!(store.load().unwrap(), expected);
