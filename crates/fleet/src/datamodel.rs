@@ -69,6 +69,24 @@ pub fn absorb(device: &mut Device, leaves: &[Leaf], now: Time) -> bool {
     changed
 }
 
+/// Whether an answer tells the make, model and hardware revision that are known of a device, as far
+/// as it tells them, and at least the make or the model.
+#[must_use]
+pub fn is_same(device: &Device, leaves: &[Leaf]) -> bool {
+    let told = |path: Path| {
+        let leaf = leaves.iter().find(|leaf| leaf.path == path)?;
+        leaf.value.as_text().map(str::trim).filter(|text| !text.is_empty())
+    };
+    let known = [
+        (MANUFACTURER, device.manufacturer.as_deref()),
+        (MODEL, device.model.as_deref()),
+        (HARDWARE_VERSION, device.hardware.as_deref()),
+    ];
+    let pairs = known.map(|(path, known)| told(path).zip(known));
+    let same = |(told, known): &(&str, &str)| shortened(told) == *known;
+    pairs[..2].iter().flatten().next().is_some() && pairs.iter().flatten().all(same)
+}
+
 /// Forgets values that a reboot makes stale.
 pub fn forget_values(device: &mut Device) {
     device.datamodel.values.clear();
@@ -190,6 +208,7 @@ mod tests {
             registrations: 1,
             configurations: BTreeMap::new(),
             hold: None,
+            habit: model::Habit::default(),
             datamodel: Datamodel::default(),
         }
     }

@@ -18,7 +18,8 @@ mod procedure;
 pub use ask::{Answer, Ask, firmware_path};
 pub use configuration::ConfigurationWrite;
 pub use datamodel::{
-    absorb, forget_values, identity_reads, identity_resources, scalar, standing_observations, value,
+    absorb, forget_values, identity_reads, identity_resources, is_same, scalar,
+    standing_observations, value,
 };
 pub use firmware::FirmwareUpdate;
 pub use manifest::{Unfit, check_manifest, manifest_remarks};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, EndpointName, ResourcePath, Time, Version};
+use crate::{DeviceId, EndpointName, Habit, ResourcePath, Time, Version};
 
 /// A value of a device's data model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +142,9 @@ pub struct Device {
     /// Set while it must be left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// How long it is usually out of contact.
+    #[serde(default, skip_serializing_if = "Habit::is_new")]
+    pub habit: Habit,
     /// Its values.
     #[serde(default)]
     pub datamodel: Datamodel,
