@@ -33,7 +33,7 @@ pub use device::{
 };
 pub use document::document;
 pub use event::{Event, EventKind};
-pub use evidence::{EvidenceView, GateView, StratumScope, StratumView, e_value};
+pub use evidence::{EvidenceView, GateView, IndicatorView, StratumScope, StratumView, e_value};
 pub use operation::{
     AssignmentQuery, AssignmentView, AttemptState, ChartView, CountsView, DecisionView,
     ElementPoint, FaultView, InputsView, OperationDetail, OperationState, OperationSummary,

@@ -32,6 +32,9 @@ pub struct Config {
     /// Devices ever known, registered or not; further ones are refused. Each costs one to two
     /// kilobytes, and whoever reaches the port can make one by a Register.
     pub devices_max: usize,
+    /// Devices whose last address is kept after their registration has expired, so that they can be
+    /// probed before their silence counts; about 100 bytes each. Further ones are not probed.
+    pub last_addresses_max: usize,
     /// Orders of operators to devices that may be open at once.
     pub asks_open_max: usize,
 }
@@ -49,6 +52,7 @@ impl Default for Config {
             identity_retry: Duration::from_secs(2),
             identity_retry_max: Duration::from_secs(300),
             devices_max: 1_000_000,
+            last_addresses_max: 100_000,
             asks_open_max: 10_000,
         }
     }

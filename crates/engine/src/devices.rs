@@ -9,8 +9,11 @@ use fleet::{Answer, Ask};
 use lwm2m::{Path, RegisterRequest, RegistrationId, ResponseError, request};
 use model::{DeviceId, OperationId, Presence, ResourcePath, Time};
 
-use crate::machine::{Pending, Purpose};
+use crate::machine::{LastAddress, Pending, Purpose};
 use crate::{AskToken, Engine, Event};
+
+/// What a probe for a sign of life reads: every device has it (LwM2M 1.1 core, E.4).
+const DEVICE_OBJECT: Path = Path::instance(3, 0);
 
 /// Asks kept for one sleeping device.
 const PARKED_MAX: usize = 32;
@@ -191,6 +194,9 @@ impl Engine {
             self.loops.response_time(round_trip, now);
         }
         let answer = self.answer_of(&pending.ask, response);
+        if pending.purpose == Purpose::Sign && !self.lives.contains_key(&pending.device) {
+            return self.sign_of_unregistered(pending.device, &answer, now);
+        }
         if matches!(pending.ask, Ask::Observe(_)) && goes_on(response) {
             self.observe(id, pending.device, pending.ask.path(), now);
         }
@@ -285,6 +291,7 @@ impl Engine {
         match pending.purpose {
             Purpose::Identity => self.identity_answered(&pending, answer, now),
             Purpose::Guards => self.guard_answered(pending.device, now),
+            Purpose::Sign => self.sign_answered(pending.device, answer, now),
             // To who gave an order it is all the same why there is no answer.
             Purpose::Order(token) if *answer == Answer::Unsent => {
                 self.order_answered(token, &pending, Answer::Silence, now);
@@ -377,11 +384,17 @@ impl Engine {
         let gap = now.since(known.last_seen);
         known.last_seen = now;
         let was_away = known.presence != Presence::Online;
-        if let Some(live) = self.lives.get_mut(&device) {
-            live.heard = true;
-        }
+        let live = self.lives.get_mut(&device);
+        // Before, the server was away and not the device, or it has just registered.
+        let heard = live.is_some_and(|live| std::mem::replace(&mut live.heard, true));
         self.keep_awake(device, now);
-        self.loops.contact(device, Some(gap), &self.fleet, now);
+        let is_habit = self.loops.contact(device, heard.then_some(gap), &self.fleet, now);
+        if is_habit
+            && let Some(known) = self.fleet.device_mut(device)
+            && known.habit.learn(gap.as_secs())
+        {
+            self.mark(device, now);
+        }
         if was_away {
             self.set_presence(device, Presence::Online, now);
             let parked = self.lives.get_mut(&device).map(|live| std::mem::take(&mut live.parked));
@@ -491,9 +504,58 @@ impl Engine {
                     self.order_answered(token, &pending, Answer::Silence, now);
                 }
                 Purpose::Guards => self.guard_answered(device, now),
+                Purpose::Sign => self.loops.silent_probed(device, false, &self.fleet, now),
                 Purpose::Identity | Purpose::Procedure { .. } => {}
             }
         }
+    }
+
+    /// Asks a device for a sign of life before its silence counts. One whose registration has
+    /// expired is asked where it was last, unless somebody else is there by now.
+    pub(crate) fn probe_silent(&mut self, device: DeviceId, now: Time) {
+        let live = self.lives.get(&device).map(|live| (live.peer, live.root.clone()));
+        let last = || {
+            let LastAddress { peer, root } = self.last_addresses.get(&device)?;
+            self.registry.by_peer(*peer).is_none().then(|| (*peer, root.clone()))
+        };
+        let request = live.or_else(last).and_then(|(peer, root)| {
+            let request = request::under_root(&root, request::read(DEVICE_OBJECT, None));
+            self.endpoint.request(peer, request, now.since_origin()).ok()
+        });
+        let Some(id) = request else {
+            return self.loops.silent_probed(device, false, &self.fleet, now);
+        };
+        self.statistics.requests += 1;
+        self.statistics.silences_probed += 1;
+        if let Some(live) = self.lives.get_mut(&device) {
+            live.open.insert(id);
+        }
+        let ask = Ask::Read(DEVICE_OBJECT);
+        self.asks.insert(id, Pending { device, ask, purpose: Purpose::Sign });
+    }
+
+    /// A registered device answered its probe, or did not.
+    fn sign_answered(&mut self, device: DeviceId, answer: &Answer, now: Time) {
+        let answered = !matches!(answer, Answer::Silence | Answer::Unsent);
+        self.loops.silent_probed(device, answered, &self.fleet, now);
+        self.must_activate = true;
+    }
+
+    /// Somebody answered at the address of a device whose registration has expired. Addresses are
+    /// given to others in time, so that only an answer that tells the device's own make and revision
+    /// is its sign of life (I12); values of it wait for its next registration.
+    fn sign_of_unregistered(&mut self, device: DeviceId, answer: &Answer, now: Time) {
+        let leaves = match answer {
+            Answer::Values(leaves) => leaves.as_slice(),
+            _ => &[],
+        };
+        let is_it = self.fleet.device(device).is_some_and(|known| fleet::is_same(known, leaves));
+        if is_it && let Some(known) = self.fleet.device_mut(device) {
+            known.last_seen = now;
+            self.loops.contact(device, None, &self.fleet, now);
+        }
+        self.loops.silent_probed(device, is_it, &self.fleet, now);
+        self.must_activate = true;
     }
 
     /// Reads the guarded values of a device that is compared.

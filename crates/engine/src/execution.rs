@@ -63,6 +63,7 @@ impl Engine {
                     self.step(device, now, |procedure| procedure.probe(now));
                 }
             }
+            Output::ProbeSilent { device } => self.probe_silent(device, now),
             Output::ReadGuards { device, guards } => self.read_guards(device, &guards, now),
             Output::Recall { operation, device, attempt } => {
                 if self.is_running(device, operation, attempt) {

@@ -40,6 +40,8 @@ pub struct Engine {
     pub(crate) to_ask: VecDeque<Pending>,
     /// Asks that got no answer; those who asked are told in the next turn.
     pub(crate) unanswered: VecDeque<(Pending, fleet::Answer)>,
+    /// Where devices were reached last whose registration has ended by itself.
+    pub(crate) last_addresses: BTreeMap<DeviceId, LastAddress>,
     /// Control devices whose guarded values are being read, and how many reads are open.
     pub(crate) guard_reads: BTreeMap<DeviceId, usize>,
     pub(crate) next_ask: u64,
@@ -80,10 +82,19 @@ pub(crate) enum Purpose {
     Identity,
     /// The loops, to compare the guarded values of a device that is not changed.
     Guards,
+    /// The loops, for a sign of life before a silence counts.
+    Sign,
     /// The procedure of an attempt.
     Procedure { operation: model::OperationId, attempt: u32 },
     /// An operator.
     Order(crate::AskToken),
+}
+
+/// Where a device was reached under a registration that has ended.
+#[derive(Debug, Clone)]
+pub(crate) struct LastAddress {
+    pub(crate) peer: SocketAddr,
+    pub(crate) root: String,
 }
 
 /// An image that pulling devices fetch.
@@ -108,6 +119,8 @@ pub struct Statistics {
     pub strangers_ended: u64,
     /// Image blocks served.
     pub image_blocks: u64,
+    /// Devices probed for a sign of life before their silence counted.
+    pub silences_probed: u64,
     /// Requests sent to devices.
     pub requests: u64,
     /// Of those, without an answer.
@@ -139,6 +152,7 @@ impl Engine {
             observations: BTreeMap::new(),
             to_ask: VecDeque::new(),
             unanswered: VecDeque::new(),
+            last_addresses: BTreeMap::new(),
             guard_reads: BTreeMap::new(),
             next_ask: 1,
             orders_open: 0,

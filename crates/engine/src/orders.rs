@@ -202,8 +202,8 @@ impl Engine {
     }
 
     /// The business gives a signal about a device, such as a call to the hotline. Returns how many
-    /// open operations take it as evidence. It becomes durable with their next look, and a crash
-    /// before loses it.
+    /// open operations take it as evidence. It is in the records: once [`Engine::receipt`] is
+    /// durable, no crash loses it, and it counts once.
     ///
     /// # Errors
     /// [`HoldError::UnknownDevice`].
@@ -211,7 +211,7 @@ impl Engine {
         if self.fleet.device(device).is_none() {
             return Err(HoldError::UnknownDevice(device));
         }
-        let counted = self.loops.signal(device, HealthEventKind::Signal);
+        let counted = self.loops.signal(device, HealthEventKind::Signal, now);
         self.after_order(now);
         Ok(counted)
     }

@@ -11,6 +11,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::devices::Live;
+use crate::machine::LastAddress;
 use crate::{Engine, Event};
 
 /// Name of this driver in stored registrations.
@@ -68,6 +69,7 @@ impl Engine {
             fleet::forget_values(device);
         }
         self.drop_live(id, now);
+        self.last_addresses.remove(&id);
         if let Some(registration) = self.registry.by_id(registered.id) {
             let live = Live::new(registered.id, &registration.request, peer);
             self.lives.insert(id, Live { heard: true, ..live });
@@ -114,7 +116,7 @@ impl Engine {
         let before = self.restarts.insert(id, now);
         if before.is_none_or(|at| now.since(at) > RESTART_HABIT) {
             self.statistics.restarts += 1;
-            self.loops.signal(id, HealthEventKind::Crash);
+            self.loops.signal(id, HealthEventKind::Crash, now);
         }
     }
 
@@ -221,6 +223,12 @@ impl Engine {
         if self.lives.get(&id).is_none_or(|live| live.registration != registration.id) {
             return;
         }
+        // Who sleeps hears nothing, and who said good-bye need not be asked.
+        let is_kept = !deregistered && self.last_addresses.len() < self.config.last_addresses_max;
+        if let Some(live) = self.lives.get(&id).filter(|live| is_kept && !live.queue_mode) {
+            let (peer, root) = (live.peer, live.root.clone());
+            self.last_addresses.insert(id, LastAddress { peer, root });
+        }
         self.drop_live(id, now);
         self.outbox.record(Record::Deregistration { device: id });
         self.set_presence(id, Presence::Offline, now);
@@ -282,6 +290,7 @@ fn new_device(id: DeviceId, endpoint: EndpointName, now: Time) -> Device {
         registrations: 0,
         configurations: std::collections::BTreeMap::new(),
         hold: None,
+        habit: model::Habit::default(),
         datamodel: Datamodel::default(),
     }
 }

@@ -8,6 +8,7 @@ use model::{Record, Sha256, Snapshot, Time};
 
 use crate::{AskError, Config, Engine, Event};
 
+mod compared;
 mod updates;
 
 /// Engine and device in one thread; what one sends the other receives at once.

@@ -22,9 +22,14 @@ pub struct Config {
     /// Longest time from a device's return to the reading of its version, in seconds;
     /// `confirm.within` of the manifest bounds it too.
     pub verify_s: u64,
-    /// Time a device has to answer the one probe that is sent before it counts as silent, in
-    /// seconds. Shorter than the retransmissions of the protocol makes false alarms.
+    /// Time a device has to answer the one probe that is sent before it counts as silent, and a
+    /// control device to answer the reads of its guarded values, in seconds. Shorter than the retransmissions of the protocol makes false alarms.
     pub probe_s: u64,
+    /// Devices probed at the same time before they count as silent, outside of attempts and over
+    /// all operations, each for at most `probe_s`; the others wait for their turn. More burden a
+    /// network that has just failed, with fewer a large outage is sorted out later: ten thousand
+    /// silent devices take `10_000 / probes_max * probe_s`.
+    pub probes_max: usize,
     /// Control devices whose guarded values are read at the same time over all operations, each
     /// for at most `probe_s`. One is read twice for each device that is updated; more at a time
     /// burden the network, with fewer some updated devices stay without a counterpart.
@@ -64,6 +69,7 @@ impl Default for Config {
             transfer_stall_s: 300,
             verify_s: 120,
             probe_s: 100,
+            probes_max: 1_000,
             control_reads_max: 100,
             indicator_values_max: 10_000,
             registrations_max: 3,

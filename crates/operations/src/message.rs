@@ -44,6 +44,13 @@ pub enum Output {
         /// The try.
         attempt: u32,
     },
+    /// Ask a device that is followed for a sign of life, once, before its silence counts; it may
+    /// have no registration any more. [`crate::Loops::silent_probed`] takes what comes of it, and
+    /// no later than after `probe_s` it has not answered.
+    ProbeSilent {
+        /// The device.
+        device: DeviceId,
+    },
     /// Read the guarded values of a device that is compared and not changed. When each read was
     /// answered in some way and the values are in the fleet, [`crate::Loops::guards_read`] goes on.
     ReadGuards {

@@ -50,6 +50,10 @@ pub struct Settings {
     pub transfer_stall: Span,
     /// Time a device has to answer the probe before it counts as silent.
     pub probe: Span,
+    /// Devices probed at the same time before they count as silent after an update or as control.
+    pub probes_max: usize,
+    /// Control devices whose guarded values are read at the same time.
+    pub control_reads_max: usize,
     /// Time in which devices that turn up out of date are collected before an operation for them
     /// is opened.
     pub compliance_delay: Span,
@@ -79,6 +83,8 @@ impl Default for Settings {
             install_look: Span::secs(30),
             transfer_stall: Span::secs(loops.transfer_stall_s),
             probe: Span::secs(loops.probe_s),
+            probes_max: loops.probes_max,
+            control_reads_max: loops.control_reads_max,
             compliance_delay: Span::secs(loops.compliance_delay_s),
             policy: Policy::default(),
             slowdown: Slowdown::default(),
@@ -115,6 +121,8 @@ impl Settings {
                 parallel_max: self.parallel_max,
                 transfer_stall_s: seconds(self.transfer_stall),
                 probe_s: seconds(self.probe),
+                probes_max: self.probes_max,
+                control_reads_max: self.control_reads_max,
                 compliance_delay_s: seconds(self.compliance_delay),
                 ..operations::Config::default()
             },

@@ -1,8 +1,8 @@
 //! An operation under evidence: one stratum stopped, an alarm, and a gate that waits.
 
 use api::{
-    DecisionView, EvidenceView, GateView, IndicatorView, OperationDetail, OperationState, StratumScope,
-    StratumView,
+    DecisionView, EvidenceView, GateView, IndicatorView, OperationDetail, OperationState,
+    StratumScope, StratumView,
 };
 
 use super::{HOSTILE, at, operation, share};

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{
-    Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, StratumLook, Time,
-};
+use model::{Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, StratumLook, Time};
 
 /// The devices of one operation that are compared: those told to install, and those that could
 /// have been.
@@ -193,6 +191,32 @@ impl Cohort {
         self.known(device).is_some_and(|member| member.role == Role::Followed(Arm::Control))
     }
 
+    /// The arm, the stratum and the window of age of a device that is followed.
+    pub(crate) fn followed(&self, device: DeviceId) -> Option<(Arm, u32, u8)> {
+        let member = self.known(device)?;
+        let Role::Followed(arm) = member.role else { return None };
+        Some((arm, member.stratum, member.window & !COUNTED))
+    }
+
+    /// An event of this very moment that was counted before a restart and is in no look yet; one
+    /// of a device that had another one since changes nothing.
+    pub(crate) fn restore_event(
+        &mut self,
+        device: DeviceId,
+        arm: Arm,
+        stratum: u32,
+        window: u8,
+        kind: HealthEventKind,
+    ) {
+        let look = self.look;
+        let Some(member) = self.member(device).filter(|member| member.role != Role::Lost) else {
+            return;
+        };
+        let role = Role::Followed(arm);
+        *member = Member { role, stratum, window, contact: look, ..*member };
+        self.event(device, kind);
+    }
+
     /// A device that had an event before a restart.
     pub(crate) fn lost(&mut self, device: DeviceId) {
         self.take_role(device, Role::Lost);
@@ -203,24 +227,27 @@ impl Cohort {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The next followed device whose silence must be looked at, if its time has come. Either it
-    /// has fallen silent ([`Cohort::event`]) or its new deadline comes with [`Cohort::wait`].
-    pub(crate) fn pop_due(&mut self, now: Time) -> Option<DeviceId> {
+    /// The next followed device whose silence must be looked at, if its time has come. It stays
+    /// the first one until [`Cohort::wait_from_first`].
+    pub(crate) fn first_due(&mut self, now: Time) -> Option<DeviceId> {
         while let Some((due, device)) = self.due.first().copied() {
             if due > now {
                 return None;
             }
-            self.due.remove(&(due, device));
-            if matches!(self.known(device)?.role, Role::Followed(_)) {
+            if self.followed(device).is_some() {
                 return Some(device);
             }
+            self.due.remove(&(due, device));
         }
         None
     }
 
-    /// Looks at a device's silence again then.
-    pub(crate) fn wait(&mut self, device: DeviceId, due: Time) {
-        self.due.insert((due, device));
+    /// The first device was looked at; its silence is looked at again then, if at all.
+    pub(crate) fn wait_from_first(&mut self, device: DeviceId, due: Option<Time>) {
+        if self.due.first().is_some_and(|(_, first)| *first == device) {
+            self.due.pop_first();
+        }
+        self.due.extend(due.map(|due| (due, device)));
     }
 
     /// Hands over what was observed since the last look, by number of the stratum, with the
@@ -339,12 +366,13 @@ mod tests {
         cohort.take();
         cohort.contact(DeviceId(2), AGES.into_iter(), at(61));
         cohort.take();
-        assert_eq!(cohort.pop_due(at(99)), None);
-        assert_eq!(cohort.pop_due(at(100)), Some(DeviceId(1)));
+        assert_eq!(cohort.first_due(at(99)), None);
+        assert_eq!(cohort.first_due(at(100)), Some(DeviceId(1)));
         assert!(cohort.event(DeviceId(1), HealthEventKind::Silence));
-        assert_eq!(cohort.pop_due(at(100)), Some(DeviceId(2)));
-        cohort.wait(DeviceId(2), at(161));
-        assert_eq!(cohort.pop_due(at(161)), Some(DeviceId(2)));
+        assert_eq!(cohort.first_due(at(100)), Some(DeviceId(2)), "the first is followed no more");
+        cohort.wait_from_first(DeviceId(2), Some(at(161)));
+        assert_eq!(cohort.first_due(at(161)), Some(DeviceId(2)));
+        cohort.wait_from_first(DeviceId(2), None);
         assert!(cohort.event(DeviceId(2), HealthEventKind::Silence));
         assert!(!cohort.event(DeviceId(2), HealthEventKind::Silence), "it is followed no further");
         let (strata, left) = cohort.take();

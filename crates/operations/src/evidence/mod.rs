@@ -41,5 +41,5 @@ pub use means::{IndicatorConfig, Interval, MeanDifference};
 pub use model::{Arm, Exact, Tolerance};
 pub(crate) use numeric::number;
 pub use panel::{Panel, bound_config, combine_config, install_config, share, tests_config};
-pub use silence::{Gaps, SilenceConfig, deadline_s};
+pub use silence::{Gaps, SilenceConfig, deadline_s, habit_deadline_s};
 pub use state::{Evidence, TestsConfig};

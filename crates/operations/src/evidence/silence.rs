@@ -1,5 +1,6 @@
 //! When silence is a sign: a deadline learned from the gaps between contacts.
 
+use model::{Habit, class_longest_s, gap_class};
 use serde::{Deserialize, Serialize};
 
 /// How deadlines are learned.
@@ -54,7 +55,7 @@ pub struct Gaps {
 impl Gaps {
     /// Counts a gap.
     pub fn observe(&mut self, gap_s: u64, config: &SilenceConfig) {
-        self.add(class(gap_s), 1);
+        self.add(gap_class(gap_s), 1);
         self.limit(config);
     }
 
@@ -81,7 +82,7 @@ impl Gaps {
         for (class, gaps) in &self.classes {
             below += u128::from(*gaps);
             if below >= needed {
-                return Some(longest(*class));
+                return Some(class_longest_s(*class));
             }
         }
         None
@@ -120,32 +121,32 @@ impl Gaps {
 /// operation, so that a change of habits by the update is seen and not learned.
 #[must_use]
 pub fn deadline_s(lifetime_s: u64, own: &Gaps, kin: Option<&Gaps>, config: &SilenceConfig) -> u64 {
-    let own_s = own.quantile_s(config.quantile_ppm).unwrap_or(0);
     let kin = kin.filter(|_| own.count() < config.gaps_min);
-    let kin_s = kin.and_then(|kin| kin.quantile_s(config.quantile_ppm)).unwrap_or(0);
-    let deadline_s = lifetime_s.saturating_mul(2).max(own_s).max(kin_s);
+    let kin_s = kin.and_then(|kin| kin.quantile_s(config.quantile_ppm));
+    longest_of(lifetime_s, own.quantile_s(config.quantile_ppm), kin_s, config)
+}
+
+/// The same for a device of which only the compact habit is kept ([`Habit`], whose quantile is
+/// the 99.9 % of `config`'s default).
+#[must_use]
+pub fn habit_deadline_s(
+    lifetime_s: u64,
+    own: &Habit,
+    kin: Option<&Gaps>,
+    config: &SilenceConfig,
+) -> u64 {
+    let kin = kin.filter(|_| own.seen() < config.gaps_min);
+    let kin_s = kin.and_then(|kin| kin.quantile_s(config.quantile_ppm));
+    longest_of(lifetime_s, own.longest_s(), kin_s, config)
+}
+
+fn longest_of(
+    lifetime_s: u64,
+    own_s: Option<u64>,
+    kin_s: Option<u64>,
+    config: &SilenceConfig,
+) -> u64 {
+    let habit_s = own_s.max(kin_s).unwrap_or(0);
+    let deadline_s = lifetime_s.saturating_mul(2).max(habit_s);
     deadline_s.max(config.deadline_min_s).min(config.deadline_max_s)
 }
-
-/// Seven lengths of their own, then eight classes for every doubling.
-fn class(gap_s: u64) -> u8 {
-    let gap_s = gap_s.clamp(1, LONGEST_S);
-    let doubling = gap_s.ilog2();
-    if doubling < 3 {
-        return u8::try_from(gap_s).unwrap_or(u8::MAX);
-    }
-    let within = (gap_s >> (doubling - 3)) & 7;
-    u8::try_from(u64::from(doubling - 2) * 8 + within).unwrap_or(u8::MAX)
-}
-
-/// The longest gap of a class, in seconds.
-fn longest(class: u8) -> u64 {
-    if class < 8 {
-        return u64::from(class);
-    }
-    let doubling = u32::from(class / 8) + 2;
-    let within = u64::from(class % 8);
-    ((8 + within + 1) << (doubling - 3)) - 1
-}
-
-const LONGEST_S: u64 = (1 << 32) - 1;

@@ -146,6 +146,17 @@ impl Targets {
         Some(&stratum.name.hardware)
     }
 
+    /// The name of the stratum of that number.
+    pub(crate) fn name_of(&self, stratum: u32) -> Option<&StratumName> {
+        self.strata.get(stratum as usize).map(|stratum| &stratum.name)
+    }
+
+    /// The number of the stratum of that name, if some device belonged to it.
+    pub(crate) fn number_of(&self, name: &StratumName) -> Option<u32> {
+        let at = self.strata.iter().position(|stratum| stratum.name == *name)?;
+        u32::try_from(at).ok()
+    }
+
     /// The number of a device's stratum.
     pub(crate) fn stratum_of(&self, device: DeviceId) -> Option<u32> {
         let index = device.0.checked_sub(1).and_then(|n| usize::try_from(n).ok())?;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use model::{
     Arm, Assignment, AttemptState, Device, DeviceId, EvidencePlan, FaultKind, Fleet,
     HealthEventKind, Look, OperationId, OperationState, Origin, Record, Release, ReleaseName,
-    StratumBy, StratumLook, StratumName, StratumPlan, StratumScope, Time, Version,
+    Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan, StratumScope, Time,
+    Version,
 };
 
 use super::{Loops, Run};
 use crate::enforcement::{Cohort, Partners};
 use crate::evidence::{
-    Gaps, History, SilenceConfig, deadline_s, default_budget, install_config, tolerated,
+    Gaps, History, SilenceConfig, default_budget, habit_deadline_s, install_config, tolerated,
 };
 use crate::generation::{Place, version_of};
 use crate::{Conduct, Output};
@@ -34,7 +35,7 @@ pub(super) struct Comparison {
     // Control devices that are read along with updated ones.
     pub(super) partners: Partners,
     // Silence before is the server's own absence (I17).
-    since: Time,
+    pub(super) since: Time,
     // Devices granted and not told to install yet, by number of their stratum.
     pending: BTreeMap<u32, u64>,
     // Sum and number of the deadlines of silence, by number of the stratum.
@@ -53,28 +54,54 @@ impl Comparison {
     }
 }
 
+/// As what a device is followed; updated in one operation outweighs control in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum FollowedAs {
+    Control,
+    Updated,
+}
+
 impl Loops {
     /// A device was heard, `gap` after the time before if that says something of its habits.
-    /// Costs a few steps for each open operation under evidence.
-    pub fn contact(&mut self, device: DeviceId, gap: Option<Duration>, fleet: &Fleet, now: Time) {
-        if let (Some(known), Some(gap)) = (fleet.device(device), gap) {
-            self.experience.learn(known.hardware.as_deref().unwrap_or(""), gap.as_secs());
-        }
+    /// Returns whether it does of the device's own ([`model::Habit`]): not while some operation
+    /// compares it, so that both arms are held against habits from before the change. Its kind
+    /// learns from all but updated devices. Costs a few steps for each open operation under
+    /// evidence.
+    pub fn contact(
+        &mut self,
+        device: DeviceId,
+        gap: Option<Duration>,
+        fleet: &Fleet,
+        now: Time,
+    ) -> bool {
+        let mut arm = None;
         for id in &self.by_urgency {
             let Some(run) = self.runs.get_mut(id) else { continue };
-            run.contact(device, now);
+            arm = run.contact(device, now).max(arm);
+        }
+        if let (Some(known), Some(gap)) = (fleet.device(device), gap)
+            && arm != Some(FollowedAs::Updated)
+        {
+            self.experience.learn(known.hardware.as_deref().unwrap_or(""), gap.as_secs());
         }
         self.read_along(device, now);
+        gap.is_some() && arm.is_none()
     }
 
     /// Something was told of a device that a good change does not cause: a crash it reports, or a
     /// signal of the business such as a call to the hotline. Returns how many open operations
-    /// under evidence compare the device and take it as evidence.
-    pub fn signal(&mut self, device: DeviceId, kind: HealthEventKind) -> usize {
-        let runs = self.runs.values_mut().filter_map(|run| run.comparison.as_mut());
-        runs.map(|comparison| comparison.cohort.event(device, kind))
-            .filter(|counted| *counted)
-            .count()
+    /// under evidence compare the device and take it as evidence. A signal of the business leaves
+    /// as a record for each, and must be durable before who gave it hears of it (I15).
+    pub fn signal(&mut self, device: DeviceId, kind: HealthEventKind, now: Time) -> usize {
+        let mut counted = 0;
+        for run in self.runs.values_mut() {
+            let Some(signal) = run.signal(device, kind, now) else { continue };
+            counted += 1;
+            if kind == HealthEventKind::Signal {
+                self.outputs.push_back(Output::Record(Record::Signal(Box::new(signal))));
+            }
+        }
+        counted
     }
 
     /// Prepares regulation by evidence for its next decision: fixes what the operation is held
@@ -94,7 +121,7 @@ impl Loops {
         if !run.conduct.wants_look(pool, now) {
             return;
         }
-        let Some(look) = run.take_look(now) else { return };
+        let Some(look) = run.take_look(self.config.probe(), now) else { return };
         run.conduct.look(&look);
         self.outputs.push_back(Output::Record(Record::Look(Box::new(look))));
     }
@@ -121,36 +148,10 @@ impl Loops {
         }
     }
 
-    /// Looks at the devices whose silence has lasted long enough. The probe of an attempt in
-    /// flight is enforcement's; a device that renewed no registration for twice its lifetime has
-    /// no address any more that could be asked.
-    pub(super) fn pass_silences(&mut self, fleet: &Fleet, now: Time) {
-        for id in self.by_urgency.clone() {
-            let Some(run) = self.runs.get_mut(&id) else { continue };
-            let Some(comparison) = &mut run.comparison else { continue };
-            while let Some(device) = comparison.cohort.pop_due(now) {
-                let Some(known) = fleet.device(device) else { continue };
-                let rule = run.conduct.operation().policy.rule.evidence();
-                let silence_min = rule.map_or(Duration::ZERO, |rule| rule.silence_min.0);
-                let deadline = self.experience.deadline(known, silence_min);
-                let due = known.last_seen.max(comparison.since) + deadline;
-                if due <= now {
-                    comparison.cohort.event(device, HealthEventKind::Silence);
-                } else {
-                    comparison.cohort.wait(device, due);
-                }
-            }
-        }
-    }
-
-    /// When silence must be looked at next.
-    pub(super) fn silence_at(&self) -> Option<Time> {
-        let runs = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
-        runs.filter_map(|run| run.comparison.as_ref()?.cohort.next_due()).min()
-    }
-
     /// Goes on comparing after a restart; the looks are folded and the devices have their places.
-    pub(super) fn restore_comparisons(&mut self, looks: &[Look], fleet: &Fleet, now: Time) {
+    pub(super) fn restore_comparisons(&mut self, snapshot: &Snapshot, fleet: &Fleet, now: Time) {
+        let looks = &snapshot.looks;
+        self.experience.recall(fleet);
         for id in self.by_urgency.clone() {
             let Some(run) = self.runs.get_mut(&id) else { continue };
             if run.operation().evidence.is_none() {
@@ -168,6 +169,8 @@ impl Loops {
             for assignment in known {
                 run.compare_attempt(None, &assignment, after, now);
             }
+            let signals = snapshot.signals.iter().filter(|signal| signal.operation == id);
+            signals.for_each(|signal| run.restore_signal(signal));
         }
     }
 
@@ -194,7 +197,19 @@ impl Loops {
 }
 
 impl Experience {
+    /// Begins with the longest gap of each device, which is on the safe side until new gaps come.
+    fn recall(&mut self, fleet: &Fleet) {
+        for device in fleet.iter() {
+            if let Some(gap_s) = device.habit.longest_s() {
+                self.learn(device.hardware.as_deref().unwrap_or(""), gap_s);
+            }
+        }
+    }
+
     fn learn(&mut self, hardware: &str, gap_s: u64) {
+        if gap_s == 0 {
+            return;
+        }
         let config = SilenceConfig::default();
         let kinds = self.gaps.len();
         if let Some(gaps) = self.gaps.get_mut(hardware) {
@@ -206,12 +221,12 @@ impl Experience {
     }
 
     /// Silence after which a device counts as lost.
-    fn deadline(&self, device: &Device, silence_min: Duration) -> Duration {
+    pub(super) fn deadline(&self, device: &Device, silence_min: Duration) -> Duration {
         let config =
             SilenceConfig { deadline_min_s: silence_min.as_secs(), ..SilenceConfig::default() };
         let kin = self.gaps.get(device.hardware.as_deref().unwrap_or(""));
         let lifetime_s = device.lifetime.as_secs();
-        Duration::from_secs(deadline_s(lifetime_s, &Gaps::default(), kin, &config))
+        Duration::from_secs(habit_deadline_s(lifetime_s, &device.habit, kin, &config))
     }
 
     /// Outcomes of a release's installations, the whole fleet first, then one hardware.
@@ -257,7 +272,29 @@ impl Run {
         self.comparison = Some(Comparison::new(0, now));
     }
 
-    fn take_look(&mut self, now: Time) -> Option<Look> {
+    /// Takes a signal or a crash as evidence, when the device is compared.
+    fn signal(&mut self, device: DeviceId, kind: HealthEventKind, now: Time) -> Option<Signal> {
+        let operation = self.operation().id;
+        let comparison = self.comparison.as_mut()?;
+        let (arm, number, window) = comparison.cohort.followed(device)?;
+        comparison.cohort.event(device, kind);
+        let stratum = self.targets.name_of(number).cloned().unwrap_or_default();
+        Some(Signal { operation, device, stratum, arm, window, at: now })
+    }
+
+    /// Counts a signal again that a restart overtook; one that is in a look already is known by
+    /// its device, which is followed no further.
+    fn restore_signal(&mut self, signal: &Signal) {
+        let Signal { device, arm, window, .. } = *signal;
+        let Some(stratum) = self.targets.number_of(&signal.stratum) else { return };
+        if let Some(comparison) = &mut self.comparison {
+            let kind = HealthEventKind::Signal;
+            comparison.cohort.restore_event(device, arm, stratum, window, kind);
+        }
+    }
+
+    /// Closes the next look. Silence is found when the `probe` after the deadline is over.
+    fn take_look(&mut self, probe: Duration, now: Time) -> Option<Look> {
         let comparison = self.comparison.as_mut()?;
         let (mut seen, left) = comparison.cohort.take();
         let strata = self
@@ -273,7 +310,7 @@ impl Run {
                     granted: stratum.granted,
                     pending: comparison.pending.get(&stratum.number).copied().unwrap_or(0),
                     ready: stratum.ready,
-                    deadline_s: sum.checked_div(devices).unwrap_or(0),
+                    deadline_s: sum.checked_div(devices).map_or(0, |usual| usual + probe.as_secs()),
                     ..counted.unwrap_or_default()
                 }
             })
@@ -282,10 +319,13 @@ impl Run {
         Some(Look { operation: self.operation().id, number, at: now, strata, left })
     }
 
-    fn contact(&mut self, device: DeviceId, now: Time) {
-        let Some(comparison) = &mut self.comparison else { return };
-        let Some(rule) = self.conduct.operation().policy.rule.evidence() else { return };
+    /// Takes in a contact; returns as what the device is followed, if it is.
+    fn contact(&mut self, device: DeviceId, now: Time) -> Option<FollowedAs> {
+        let comparison = self.comparison.as_mut()?;
+        let rule = self.conduct.operation().policy.rule.evidence()?;
         comparison.cohort.contact(device, rule.ages.iter().map(|age| age.0), now);
+        let (arm, ..) = comparison.cohort.followed(device)?;
+        Some(if arm == Arm::Updated { FollowedAs::Updated } else { FollowedAs::Control })
     }
 
     /// A device that could be granted and is not belongs to the control from its contact on; it

@@ -137,9 +137,8 @@ impl Run {
         let values = |since| guarded_values(guards, device, since);
         let Some(read) = comparison.partners.answered(device.id, values) else { return };
         let changes = guards.iter().zip(read.before.iter().zip(&read.after));
-        let changes = changes.map(|(guard, (before, after))| {
-            Some(worsening(&guard.expect, (*before)?, (*after)?))
-        });
+        let changes = changes
+            .map(|(guard, (before, after))| Some(worsening(&guard.expect, (*before)?, (*after)?)));
         let changes: Vec<Option<i64>> = changes.collect();
         let changes = changes.into_iter();
         comparison.cohort.indicators(read.stratum, Arm::Control, changes, values_max);
@@ -159,9 +158,10 @@ impl Run {
         let comparison = self.comparison.as_mut().filter(|_| compared > 0)?;
         let after = guarded_values(guards, device, assignment.since);
         let before = assignment.baseline.iter().take(compared);
-        let changes = guards.iter().zip(before.zip(after)).map(|(guard, (before, after))| {
-            Some(worsening(&guard.expect, (*before)?, after?))
-        });
+        let changes = guards
+            .iter()
+            .zip(before.zip(after))
+            .map(|(guard, (before, after))| Some(worsening(&guard.expect, (*before)?, after?)));
         let changes: Vec<Option<i64>> = changes.collect();
         let changes = changes.into_iter();
         comparison.cohort.indicators(stratum, Arm::Updated, changes, values_max);

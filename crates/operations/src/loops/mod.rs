@@ -9,6 +9,7 @@ mod plan;
 mod questions;
 mod reports;
 mod restoration;
+mod silence;
 mod undo;
 mod views;
 mod watch;
@@ -52,6 +53,8 @@ pub struct Loops {
     experience: Experience,
     // Control devices that are being read.
     readings: Questions,
+    // Devices that are probed before they count as silent.
+    probes: Questions,
     // Operations with updated devices in what evidence stopped, and when to open their undoing.
     undo_due: BTreeMap<OperationId, Time>,
     outputs: VecDeque<Output>,
@@ -138,6 +141,7 @@ impl Loops {
             compliance: Compliance::default(),
             experience: Experience::default(),
             readings: Questions::default(),
+            probes: Questions::default(),
             undo_due: BTreeMap::new(),
             outputs: VecDeque::new(),
         }

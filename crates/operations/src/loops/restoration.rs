@@ -56,7 +56,7 @@ impl Loops {
         loops.resume_in_flight(snapshot, now);
         loops.dirty.extend(fleet.iter().map(|device| device.id));
         loops.settle_dirty(fleet, now);
-        loops.restore_comparisons(&snapshot.looks, fleet, now);
+        loops.restore_comparisons(snapshot, fleet, now);
         for operation in &snapshot.operations {
             loops.expect_undo(operation.id, now);
         }

@@ -1,6 +1,7 @@
 //! What people and programs may look at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::{
     Assignment, AttemptState, Check, Counts, Device, DeviceId, Eligibility, Exclusion, Fleet,
@@ -50,6 +51,19 @@ impl Loops {
         _now: Time,
     ) -> BTreeMap<&'static str, u64> {
         self.runs.get(&id).map(|run| run.targets.codes().clone()).unwrap_or_default()
+    }
+
+    /// Time without contact after which a device is probed, and counts as silent in an operation
+    /// under evidence whose shortest silence is `silence_min`.
+    #[must_use]
+    pub fn silence_deadline(&self, device: &Device, silence_min: Duration) -> Duration {
+        self.experience.deadline(device, silence_min)
+    }
+
+    /// Devices that are probed now, outside of attempts, before they count as silent.
+    #[must_use]
+    pub fn probing(&self) -> usize {
+        self.probes.open()
     }
 
     /// One device in an operation; none while it was never granted.

@@ -26,6 +26,12 @@ pub(super) struct Field {
     fate: fn(&model::Device) -> Fate,
     /// What a device's sensor shows; absent without.
     pub(super) sensor: Option<fn(&model::Device, Time) -> i64>,
+    /// Devices that were probed for a sign of life, one entry a time.
+    pub(super) probed: Vec<DeviceId>,
+    /// No device hears the server.
+    pub(super) is_deaf: bool,
+    /// Devices that do not call by themselves.
+    pub(super) quiet: Vec<DeviceId>,
     /// Control devices that were read for their guarded values, one entry a time.
     pub(super) read: Vec<DeviceId>,
     pub(super) looks: Vec<Look>,
@@ -45,6 +51,14 @@ pub(super) enum Fate {
 
 impl Field {
     pub(super) fn new(devices: u64, fate: fn(&model::Device) -> Fate) -> Self {
+        Self::with(devices, fate, config())
+    }
+
+    pub(super) fn with(
+        devices: u64,
+        fate: fn(&model::Device) -> Fate,
+        config: crate::Config,
+    ) -> Self {
         let mut fleet = Fleet::new();
         for number in 1..=devices {
             let mut one = device(number, "1.0.0");
@@ -54,7 +68,7 @@ impl Field {
             fleet.insert(one);
         }
         Self {
-            loops: Loops::new(config()),
+            loops: Loops::new(config),
             fleet,
             now: Time::from_secs(1_000),
             dead: BTreeMap::new(),
@@ -62,6 +76,9 @@ impl Field {
             busy: BTreeMap::new(),
             fate,
             sensor: None,
+            probed: Vec::new(),
+            is_deaf: false,
+            quiet: Vec::new(),
             read: Vec::new(),
             looks: Vec::new(),
             decisions: Vec::new(),
@@ -83,6 +100,20 @@ impl Field {
 
     pub(super) fn turn(&mut self) {
         self.loops.activate(&self.fleet, self.now);
+        self.drain();
+    }
+
+    /// The server stops and starts again from what is durable.
+    pub(super) fn restart(&mut self) {
+        let mut durable = Durable::default();
+        self.records.iter().cloned().for_each(|record| durable.apply(record));
+        self.busy.clear();
+        self.loops = Loops::restore(config(), &durable.snapshot(), &self.fleet, self.now);
+        self.turn();
+    }
+
+    /// Does what the loops want done.
+    pub(super) fn drain(&mut self) {
         while let Some(output) = self.loops.poll_output() {
             match output {
                 Output::Dispatch(order) => {
@@ -110,6 +141,14 @@ impl Field {
                         Progress::Reported { version, claims_success: None }
                     };
                     self.loops.report(operation, device, attempt, answer, &self.fleet, self.now);
+                }
+                Output::ProbeSilent { device } => {
+                    self.probed.push(device);
+                    let dead = self.dead.get(&device).is_some_and(|at| *at <= self.now);
+                    if !dead && !self.is_deaf {
+                        self.hear(device);
+                        self.loops.silent_probed(device, true, &self.fleet, self.now);
+                    }
                 }
                 Output::ReadGuards { device, .. } => {
                     self.read.push(device);
@@ -147,7 +186,7 @@ impl Field {
         }
         let crashed = self.crashes.extract_if(.., |_, at| *at <= self.now);
         for (device, _) in crashed {
-            self.loops.signal(device, HealthEventKind::Crash);
+            self.loops.signal(device, HealthEventKind::Crash, self.now);
         }
         for number in 1..=self.fleet.len() as u64 {
             let id = DeviceId(number);
@@ -159,13 +198,21 @@ impl Field {
                     known.presence = Presence::Offline;
                     self.loops.device_changed(id, &self.fleet, self.now);
                 }
-            } else if (second + number).is_multiple_of(10) {
-                known.last_seen = self.now;
-                let gap = Some(Duration::from_secs(10));
-                self.loops.contact(id, gap, &self.fleet, self.now);
+            } else if (second + number).is_multiple_of(10) && !self.quiet.contains(&id) {
+                self.hear(id);
             }
         }
         self.turn();
+    }
+
+    /// A device is heard.
+    pub(super) fn hear(&mut self, device: DeviceId) {
+        let known = self.fleet.device_mut(device).unwrap();
+        let gap = self.now.since(known.last_seen);
+        known.last_seen = self.now;
+        if self.loops.contact(device, Some(gap), &self.fleet, self.now) {
+            self.fleet.device_mut(device).unwrap().habit.learn(gap.as_secs());
+        }
     }
 
     fn carry_out(&mut self, order: &Dispatch) {

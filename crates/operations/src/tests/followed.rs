@@ -1,8 +1,8 @@
 //! What is learned of the devices that are followed: values, signals and signs of life, in scenes.
 
 use model::{
-    Arm, Decision, DeviceId, IndicatorEvidence, Look, OperationId, OperationState, Span,
-    StratumRuling,
+    Arm, Decision, DeviceId, Evidence, HealthEventKind, IndicatorEvidence, Look, OperationId,
+    OperationState, Presence, Span, StratumRuling,
 };
 
 use super::evidence::{Fate, Field, quick};
@@ -68,7 +68,7 @@ fn a_value_that_gets_worse_by_the_update_stops_it() {
         let new = device.version.as_ref().is_some_and(|version| version.as_str() == "2.0.0");
         warm_day(device, now) * if new { 5 } else { 2 } / 2
     });
-    let rule = model::Evidence { watch: Span::secs(600), ..quick() };
+    let rule = Evidence { watch: Span::secs(600), ..quick() };
     let id = field.publish_with(rule, GUARD);
     assert_eq!(field.run(id, 3_000), OperationState::Aborted, "{:?}", field.codes());
     let (ruling, indicator) = strongest(&field, id);
@@ -94,4 +94,144 @@ fn absent_values_are_neutral() {
     assert_eq!(values(&field.looks, Arm::Control), [0; 0]);
     assert_eq!(field.read, [DeviceId(0); 0]);
     replays(&field, id);
+}
+
+/// Events of a kind and arm in all looks.
+fn events(looks: &[Look], kind: HealthEventKind, arm: Arm) -> u64 {
+    let strata = looks.iter().flat_map(|look| &look.strata);
+    let events = strata.flat_map(|stratum| &stratum.events);
+    events.filter(|one| (one.kind, one.arm) == (kind, arm)).map(|one| one.devices).sum()
+}
+
+/// I15: a signal that was answered counts once, whenever the server stops.
+#[test]
+fn a_signal_survives_a_restart_and_counts_once() {
+    for restarts in [[false, false], [true, false], [false, true], [true, true]] {
+        let mut field = Field::new(200, |_| Fate::Well);
+        let id = field.publish(quick());
+        for _ in 0..60 {
+            field.tick();
+        }
+        let new = |device: &&model::Device| {
+            device.version.as_ref().is_some_and(|version| version.as_str() == "2.0.0")
+        };
+        let updated = field.fleet.iter().find(new).unwrap().id;
+        let control = field.fleet.iter().find(|device| !new(device)).unwrap().id;
+        let kind = HealthEventKind::Signal;
+        for device in [updated, control] {
+            assert_eq!(field.loops.signal(device, kind, field.now), 1);
+            assert_eq!(field.loops.signal(device, kind, field.now), 0, "once");
+        }
+        let looks = field.looks.len();
+        field.drain();
+        assert_eq!(field.looks.len(), looks, "no look has it yet");
+        if restarts[0] {
+            field.restart();
+        }
+        while field.looks.len() <= looks {
+            field.tick();
+        }
+        if restarts[1] {
+            field.restart();
+        }
+        for _ in 0..20 {
+            field.tick();
+        }
+        for arm in [Arm::Updated, Arm::Control] {
+            assert_eq!(events(&field.looks, kind, arm), 1, "{restarts:?} {arm:?}");
+        }
+        assert_eq!(field.loops.signal(updated, kind, field.now), 0, "{restarts:?}");
+        assert!(field.run(id, 3_000).is_final());
+    }
+}
+
+/// Devices that do not call and answer are alive; the same without an answer are silent. The rule
+/// is the same for both arms, and a fleet that is away is not asked all at once.
+#[test]
+fn a_device_is_asked_once_before_its_silence_counts() {
+    for (is_deaf, probes_max) in [(false, 1_000), (true, 1_000), (true, 5)] {
+        let config = crate::Config { probes_max, ..super::config() };
+        let mut field = Field::with(200, |_| Fate::Well, config);
+        let rule = Evidence { watch: Span::secs(900), ..quick() };
+        let id = field.publish(rule);
+        for _ in 0..60 {
+            field.tick();
+        }
+        assert_eq!(field.probed, [DeviceId(0); 0], "who calls in time is not asked");
+        field.is_deaf = is_deaf;
+        field.quiet = (1..=200).step_by(5).map(DeviceId).collect();
+        let mut open_max = 0;
+        for _ in 0..600 {
+            field.tick();
+            open_max = open_max.max(field.loops.probing());
+        }
+        let kind = HealthEventKind::Silence;
+        let silent: u64 =
+            [Arm::Updated, Arm::Control].map(|arm| events(&field.looks, kind, arm)).iter().sum();
+        assert!(open_max <= probes_max, "{open_max} of {probes_max}");
+        assert!(field.probed.iter().all(|device| field.quiet.contains(device)));
+        if is_deaf {
+            // Once for each silence: some were heard once more, when they were updated.
+            assert!((40..=80).contains(&field.probed.len()), "{:?}", field.probed);
+            assert_eq!(silent, 40);
+        } else {
+            assert!(field.probed.len() > 80, "each again and again: {}", field.probed.len());
+            assert_eq!(silent, 0);
+        }
+        assert!(!field.state(id).is_final(), "what hits both arms is no evidence");
+    }
+}
+
+/// Nobody can ask a device that sleeps.
+#[test]
+fn a_sleeping_device_is_not_asked() {
+    let mut field = Field::new(200, |_| Fate::Well);
+    field.publish(Evidence { watch: Span::secs(900), ..quick() });
+    for _ in 0..60 {
+        field.tick();
+    }
+    field.quiet = vec![DeviceId(7)];
+    field.fleet.device_mut(DeviceId(7)).unwrap().presence = Presence::Asleep;
+    field.loops.device_changed(DeviceId(7), &field.fleet, field.now);
+    for _ in 0..100 {
+        field.tick();
+    }
+    assert_eq!(field.probed, [DeviceId(0); 0]);
+    let lost = field.looks.iter().flat_map(|look| &look.left).collect::<Vec<_>>();
+    assert_eq!(lost, [&DeviceId(7)]);
+}
+
+/// Two devices of one kind, one of which calls every ten seconds and the other every minute: each
+/// is missed after the time that is unusual for it.
+#[test]
+fn deadlines_follow_each_device_s_own_gaps() {
+    let mut field = Field::new(200, |_| Fate::Well);
+    let slow = [DeviceId(9), DeviceId(14)];
+    field.quiet = slow.to_vec();
+    for second in 0..3_000 {
+        field.tick();
+        if second % 60 == 0 {
+            slow.iter().for_each(|device| field.hear(*device));
+        }
+    }
+    let id = field.publish(Evidence { watch: Span::secs(900), ..quick() });
+    field.turn();
+    let silence_min = std::time::Duration::from_secs(10);
+    let deadline = |field: &Field, device: u64| {
+        let device = field.fleet.device(DeviceId(device)).unwrap();
+        field.loops.silence_deadline(device, silence_min).as_secs()
+    };
+    assert_eq!(deadline(&field, 10), 40, "twice the lifetime");
+    assert!((60..=67).contains(&deadline(&field, 9)), "{}", deadline(&field, 9));
+    field.restart();
+    assert!((60..=67).contains(&deadline(&field, 9)), "kept with the device");
+    // What it does while it is compared does not change what it is held against.
+    for second in 0..300 {
+        field.tick();
+        if second % 100 == 0 {
+            field.hear(slow[0]);
+        }
+    }
+    assert!((60..=67).contains(&deadline(&field, 9)), "{}", deadline(&field, 9));
+    assert!(!field.state(id).is_final());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::{
     Assignment, AttemptState, Decision, Device, DeviceId, Fault, FaultKind, Fleet, Grant, Intent,
-    Look, Operation, OperationId, Outcome, Presence, Progress, Record, Release, ReleaseId,
+    Look, Operation, OperationId, Outcome, Presence, Progress, Record, Release, ReleaseId, Signal,
     Snapshot, Step, Time, Version,
 };
 
@@ -26,6 +26,7 @@ pub(super) struct Durable {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) intents: Vec<Intent>,
     pub(super) looks: Vec<Look>,
+    pub(super) signals: Vec<Signal>,
 }
 
 impl Durable {
@@ -53,6 +54,7 @@ impl Durable {
             Record::Outcome(outcome) => self.outcomes.push(*outcome),
             Record::Intent(intent) => self.intents.push(intent),
             Record::Look(look) => self.looks.push(*look),
+            Record::Signal(signal) => self.signals.push(*signal),
             other => panic!("the loops do not write {other:?}"),
         }
     }
@@ -64,6 +66,7 @@ impl Durable {
             assignments: self.assignments.values().cloned().collect(),
             intents: self.intents.clone(),
             looks: self.looks.clone(),
+            signals: self.signals.clone(),
             ..Snapshot::default()
         }
     }
@@ -257,6 +260,9 @@ impl World {
                         | Happening::Install { operation: o, device: d, attempt: a, .. }
                             if (*o, *d, *a) == (operation, device, attempt))
                 });
+            }
+            Output::ProbeSilent { device } => {
+                self.loops.silent_probed(device, false, &self.fleet, self.now);
             }
             Output::ReadGuards { device, .. } => {
                 self.loops.guards_read(device, &self.fleet, self.now);
