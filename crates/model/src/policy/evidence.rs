@@ -22,7 +22,7 @@ pub struct Evidence {
     pub budget: Option<u64>,
     /// Devices that may be granted, in the time in which silence is found, for each device that
     /// was updated before that time; at least 1. Half as many while the upper bound of the fault
-    /// rate is above 10 %, twice as many below 1 %. More grows faster, and more are harmed by the
+    /// rate is above 10 %, 2.4 times as many below 1 %, fewer on any hint of harm. More grows faster, and more are harmed by the
     /// time the first silent device is found.
     pub growth_max: u32,
     /// What devices are told apart by; a fault in one stratum stops that stratum alone.
