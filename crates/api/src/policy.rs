@@ -20,12 +20,26 @@ pub enum ImportFrom {
     Edgehog,
     /// Flagger: a canary, or its `spec`.
     Flagger,
+    /// Nebraska: a group.
+    Nebraska,
+    /// `NervesHub`: a workflow definition, or the settings of a deployment group.
+    NervesHub,
+    /// `NodeWright`: a `DeploymentPolicy`, or its `spec`.
+    Nodewright,
 }
 
 impl ImportFrom {
     /// All systems.
-    pub const ALL: [Self; 5] =
-        [Self::Aws, Self::Hawkbit, Self::Mender, Self::Edgehog, Self::Flagger];
+    pub const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::Hawkbit,
+        Self::Mender,
+        Self::Edgehog,
+        Self::Flagger,
+        Self::Nebraska,
+        Self::NervesHub,
+        Self::Nodewright,
+    ];
 
     /// The word.
     #[must_use]
@@ -36,6 +50,9 @@ impl ImportFrom {
             Self::Mender => "mender",
             Self::Edgehog => "edgehog",
             Self::Flagger => "flagger",
+            Self::Nebraska => "nebraska",
+            Self::NervesHub => "nerves_hub",
+            Self::Nodewright => "nodewright",
         }
     }
 
@@ -50,6 +67,9 @@ impl ImportFrom {
             Self::Mender => model::Policy::from_mender_deployment(json, now),
             Self::Edgehog => model::Policy::from_edgehog_campaign(json),
             Self::Flagger => model::Policy::from_flagger_canary(json),
+            Self::Nebraska => model::Policy::from_nebraska_group(json),
+            Self::NervesHub => model::Policy::from_nerves_hub(json),
+            Self::Nodewright => model::Policy::from_nodewright_policy(json),
         }
     }
 }
@@ -114,6 +134,13 @@ mod tests {
             "edgehog",
         );
         check("flagger", "{\"analysis\": {\"stepWeight\": 20}}", "checked_steps");
+        check(
+            "nebraska",
+            "{\"policy_max_updates_per_period\": 2, \"policy_period_interval\": \"15 minutes\"}",
+            "nebraska",
+        );
+        check("nerves_hub", "{\"steps\": [{\"type\": \"catch_all\"}]}", "nerves_hub");
+        check("nodewright", "{\"default\": {\"budget\": {\"count\": 2}}}", "nodewright");
         assert!("balena".parse::<ImportFrom>().unwrap_err().contains("aws, hawkbit"));
         for from in ImportFrom::ALL {
             let json = serde_json::to_value(from).unwrap();

@@ -612,7 +612,8 @@ pub(crate) struct Completion {
 /// takes its place there: a CoAP server is meant, not an HTTP one.
 const FLEET_SERVER: &str = "server";
 
-const IMPORT: [&str; 5] = ["aws", "hawkbit", "mender", "edgehog", "flagger"];
+const IMPORT: [&str; 8] =
+    ["aws", "hawkbit", "mender", "edgehog", "flagger", "nebraska", "nerves_hub", "nodewright"];
 const PRESENCE: [&str; 3] = ["online", "asleep", "offline"];
 const COMPLIANCE: [&str; 7] =
     ["updating", "held", "quarantined", "unknown", "untargeted", "current", "outdated"];

@@ -3,6 +3,10 @@
 //! What has no meaning here is refused by the name of its field when leaving it out would change
 //! how the operation is regulated, and skipped when it says what to install or whom to.
 
+mod nebraska;
+mod nerves_hub;
+mod nodewright;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -366,6 +370,11 @@ impl Object<'_> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
         count.map(Some).ok_or_else(|| self.wrong(name, "must be a whole number, at least 0"))
+    }
+
+    fn flag(&self, name: &str) -> Result<Option<bool>, ImportError> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.wrong(name, "must be true or false"))
     }
 
     fn percentage(&self, name: &str) -> Result<Option<Rate>, ImportError> {

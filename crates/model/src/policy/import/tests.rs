@@ -1,4 +1,5 @@
 use super::*;
+use crate::{BatchGrowth, Nebraska, NervesHub, NervesHubStep, NodeWright, OfficeHours};
 
 #[track_caller]
 fn check(found: Result<Policy, ImportError>, expected: &str) {
@@ -156,6 +157,182 @@ fn edgehog_campaigns_and_mender_phases_are_taken_over() {
     ];
     assert_eq!(policy.rule, Rule::Mender(Mender { phases }));
     assert_eq!(policy.retry.attempts_max, 2);
+}
+
+#[test]
+fn groups_of_nebraska_are_taken_over() {
+    // The fields of a group as its interface gives them.
+    let group = |more: &str| {
+        format!(
+            r#"{{"id": "g", "name": "Stable", "policy_updates_enabled": true,
+            "policy_max_updates_per_period": 60, "policy_period_interval": "15 minutes",
+            "policy_update_timeout": "60 minutes", {more} "track": "stable"}}"#
+        )
+    };
+    let rule =
+        Nebraska { devices_max: 60, period: Span::secs(900), safe_mode: false, office_hours: None };
+    let policy = Policy::from_nebraska_group(&group("")).unwrap();
+    assert_eq!(policy.rule, Rule::Nebraska(rule));
+    assert_eq!(policy.attempt_limit, Some(Span::secs(3_600)));
+    for (zone, minutes) in [("UTC", 0), ("Etc/GMT-2", 120), ("Etc/GMT+5", -300)] {
+        let text = group(&format!(
+            r#""policy_safe_mode": true, "policy_office_hours": true, "policy_timezone": "{zone}","#
+        ));
+        let office_hours = Some(OfficeHours { utc_offset_minutes: minutes });
+        let expected = Nebraska { safe_mode: true, office_hours, ..rule };
+        assert_eq!(Policy::from_nebraska_group(&text).unwrap().rule, Rule::Nebraska(expected));
+    }
+    // A zone that nobody keeps hours by may have summer time.
+    assert!(Policy::from_nebraska_group(&group(r#""policy_timezone": "Europe/Berlin","#)).is_ok());
+    check(
+        Policy::from_nebraska_group(&group(
+            r#""policy_office_hours": true, "policy_timezone": "Europe/Berlin","#,
+        )),
+        "`policy_timezone` has no counterpart here: only UTC",
+    );
+    for (json, expected) in [
+        (r#"{"policy_updates_enabled": false}"#, "`policy_updates_enabled` is false"),
+        ("{}", "`policy_max_updates_per_period` is missing"),
+        (
+            r#"{"policy_max_updates_per_period": 1, "policy_period_interval": "soon"}"#,
+            "`policy_period_interval` must be a number and a unit",
+        ),
+        (r#"{"policy_office_hours": 1}"#, "`policy_office_hours` must be true or false"),
+        (
+            r#"{"policy_max_updates_per_period": 0, "policy_period_interval": "1 hours"}"#,
+            "`rule.devices_max` is 0",
+        ),
+    ] {
+        check(Policy::from_nebraska_group(json), expected);
+    }
+}
+
+#[test]
+fn groups_and_workflows_of_nerves_hub_are_taken_over() {
+    let group = r#"{"deployment": {"name": "production", "state": "on",
+        "concurrent_updates": 25, "inflight_update_expiration_minutes": 60,
+        "device_failure_threshold": 4, "device_failure_rate_amount": 5,
+        "device_failure_rate_seconds": 180, "failure_threshold": 50}}"#;
+    let policy = Policy::from_nerves_hub(group).unwrap();
+    let step = NervesHubStep { in_progress_max: 25, ..NervesHubStep::default() };
+    assert_eq!(policy.rule, Rule::NervesHub(NervesHub { steps: vec![step] }));
+    assert_eq!((policy.retry.attempts_max, policy.attempt_limit), (4, Some(Span::secs(3_600))));
+    // A workflow by its published schema: canaries, an approval, a tenth of a hundred, the rest.
+    let workflow = r#"{"version": 1, "steps": [
+        {"name": "canaries", "matching_conditions": {"match_limit": 20}, "concurrent_updates": 5},
+        {"name": "look", "type": "approval_required"},
+        {"name": "more", "type": "update_devices", "matching_conditions": {"match_limit": 95},
+         "failure_tolerance": {"percent": 10}},
+        {"name": "rest", "type": "catch_all", "concurrent_updates": 50}]}"#;
+    let policy = Policy::from_nerves_hub(workflow).unwrap();
+    let step = |devices, slots, failed_max, approval| NervesHubStep {
+        devices,
+        in_progress_max: slots,
+        failed_max,
+        approval,
+    };
+    let steps = vec![
+        step(Some(20), 5, Some(0), false),
+        step(Some(95), 10, Some(9), true),
+        step(None, 50, None, false),
+    ];
+    assert_eq!(policy.rule, Rule::NervesHub(NervesHub { steps }));
+    // Who is left over is updated in the end, as there.
+    let policy = Policy::from_nerves_hub(
+        r#"{"steps": [{"matching_conditions": {"match_limit": 3},
+            "failure_tolerance": {"devices": 2}}, {"type": "approval_required"}]}"#,
+    );
+    let steps = vec![step(Some(3), 10, Some(1), false), step(None, 10, None, true)];
+    assert_eq!(policy.unwrap().rule, Rule::NervesHub(NervesHub { steps }));
+    for (json, expected) in [
+        (r#"{"concurrent_updates": 0}"#, "`concurrent_updates` must be at least 1"),
+        (
+            r#"{"deployment": {"inflight_update_expiration_minutes": 5}}"#,
+            "`deployment.inflight_update_expiration_minutes` must be at least 30",
+        ),
+        (r#"{"priority_queue_enabled": true}"#, "`priority_queue_enabled` has no counterpart"),
+        (r#"{"steps": [{"type": "x"}]}"#, "`steps[0].type` must be update_devices"),
+        (
+            r#"{"steps": [{"matching_conditions": {"tags": ["canary"]}}]}"#,
+            "`steps[0].matching_conditions.tags` has no counterpart",
+        ),
+        (
+            r#"{"steps": [{"failure_tolerance": {"percent": 5}}]}"#,
+            "`steps[0].failure_tolerance.percent` has no counterpart here: give a count",
+        ),
+        (
+            r#"{"steps": [{"failure_tolerance": {}}]}"#,
+            "`steps[0].failure_tolerance.devices` or `percent` is needed",
+        ),
+    ] {
+        check(Policy::from_nerves_hub(json), expected);
+    }
+}
+
+#[test]
+fn deployment_policies_of_nodewright_are_taken_over() {
+    let with = |default: &str| {
+        let json = format!(
+            r#"{{"apiVersion": "nodewright.nvidia.com/v1alpha1", "kind": "DeploymentPolicy",
+            "metadata": {{"name": "p"}}, "spec": {{"resetBatchStateOnCompletion": true,
+            "default": {default}}}}}"#
+        );
+        Policy::from_nodewright_policy(&json)
+    };
+    let batches = |growth| NodeWright { growth, ..NodeWright::default() };
+    let linear = BatchGrowth::Linear { delta: 5 };
+    let cases = [
+        (r#"{"strategy": {"fixed": {}}}"#, batches(BatchGrowth::Fixed)),
+        (
+            r#"{"budget": {"percent": 20}, "strategy": {"linear": {"initialBatch": 5, "delta": 5,
+                "batchThreshold": 90, "safetyLimit": 100}}}"#,
+            NodeWright {
+                first: 5,
+                success: Rate::percent(90),
+                safety_limit: Rate::WHOLE,
+                ..batches(linear)
+            },
+        ),
+        (
+            r#"{"strategy": {"exponential": {"initialBatch": 1, "growthFactor": 2,
+                "batchThreshold": 100, "failureThreshold": 2, "safetyLimit": 50}}}"#,
+            NodeWright {
+                failed_batches_max: Some(2),
+                ..batches(BatchGrowth::Exponential { factor: 2 })
+            },
+        ),
+        (r#"{"budget": {"count": 3}}"#, NodeWright { first: 3, ..batches(BatchGrowth::Fixed) }),
+    ];
+    for (default, expected) in cases {
+        assert_eq!(with(default).unwrap().rule, Rule::NodeWright(expected), "{default}");
+    }
+    for (default, expected) in [
+        (r#"{"budget": {"percent": 25}}"#, "`spec.default.budget.percent` has no counterpart"),
+        ("{}", "`spec.default.strategy` is missing"),
+        (r#"{"strategy": {}}"#, "`spec.default.strategy.fixed` `linear` or `exponential`"),
+        (
+            r#"{"strategy": {"fixed": {}, "linear": {}}}"#,
+            "`spec.default.strategy.linear` is a second strategy",
+        ),
+        (
+            r#"{"strategy": {"fixed": {"failureThreshold": 0}}}"#,
+            "`spec.default.strategy.fixed.failureThreshold` must be at least 1",
+        ),
+        (
+            r#"{"strategy": {"exponential": {"growthFactor": 1}}}"#,
+            "`spec.default.strategy.exponential.growthFactor` must be at least 2",
+        ),
+        (
+            r#"{"strategy": {"linear": {"safetyLimit": 0}}}"#,
+            "`spec.default.strategy.linear.safetyLimit` must be 1 to 100",
+        ),
+    ] {
+        check(with(default), expected);
+    }
+    check(
+        Policy::from_nodewright_policy(r#"{"default": {}, "compartments": [{"name": "a"}]}"#),
+        "`compartments` has no counterpart",
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Each rule by its own documentation's example, and what must hold for all of them.
 
 use model::{
-    AwsJobs, BatchGrowth, CheckedSteps, Counts, Course, CourseStage, Edgehog, HawkBit, Inputs,
-    Mender, Nebraska, NervesHub, NervesHubStep, NodeWright, OfficeHours, Phase, Policy, Rate,
-    Reason, ReportedRates, Rule, Span, Standing, Tally, Time, Verdict,
+    AwsJobs, BatchGrowth, CheckedSteps, Counts, Course, CourseStage, HawkBit, Inputs, Mender,
+    Nebraska, NodeWright, OfficeHours, Phase, Policy, Rate, Reason, ReportedRates, Rule, Span,
+    Standing, Tally, Time, Verdict,
 };
 
 use super::nebraska::{Office, office};
@@ -190,8 +190,9 @@ fn mender_phases_follow_the_clock_only() {
 #[test]
 fn edgehog_divides_by_all_targets() {
     // Reference: Edgehog, lazy batch mechanism: failed ÷ targets · 100 above the percentage.
-    let rule = Edgehog { in_progress_max: 100, failed_max: Rate::percent(5) };
-    let mut inputs = started(Rule::Edgehog(rule));
+    let json = r#"{"rolloutMechanism": {"push": {"maxInProgressUpdates": 100,
+        "maxFailurePercentage": 5.0, "otaRequestRetries": 3, "otaRequestTimeoutSeconds": 300}}}"#;
+    let mut inputs = started(imported(Policy::from_edgehog_campaign(json)));
     let (verdict, _) = follow(&mut inputs);
     assert!(matches!(verdict, Verdict::Allow { speed: 100, devices_max: None, .. }), "{verdict:?}");
     became(&mut inputs, counts(0, 5_000, 100), Tally::default());
@@ -202,11 +203,14 @@ fn edgehog_divides_by_all_targets() {
 
 #[test]
 fn nerves_hub_steps_wait_for_their_devices_and_for_operators() {
-    // Reference: NervesHub, workflow steps: a match limit, then an approval.
-    let canary =
-        NervesHubStep { devices: Some(20), failed_max: Some(1), ..NervesHubStep::default() };
-    let rest = NervesHubStep { approval: true, in_progress_max: 50, ..NervesHubStep::default() };
-    let mut inputs = started(Rule::NervesHub(NervesHub { steps: vec![canary, rest] }));
+    // Reference: NervesHub, schema of workflow definitions: twenty canaries, then an approval.
+    // A step fails when so many of its devices failed.
+    let json = r#"{"version": 1, "steps": [
+        {"name": "canaries", "matching_conditions": {"match_limit": 20},
+         "failure_tolerance": {"devices": 2}},
+        {"name": "look", "type": "approval_required"},
+        {"name": "rest", "type": "catch_all", "concurrent_updates": 50}]}"#;
+    let mut inputs = started(imported(Policy::from_nerves_hub(json)));
     let (verdict, _) = follow(&mut inputs);
     assert!(matches!(verdict, Verdict::Allow { speed: 10, devices_max: Some(20), .. }));
     became(&mut inputs, counts(12, 0, 8), tally(12, 0, 8));
@@ -226,14 +230,11 @@ fn nerves_hub_steps_wait_for_their_devices_and_for_operators() {
 #[test]
 fn nebraska_keeps_periods_hours_and_safe_mode() {
     // Reference: Nebraska, group policy: updates per period, safe mode, office hours.
-    let hours = OfficeHours { utc_offset_minutes: 0 };
-    let rule = Nebraska {
-        devices_max: 60,
-        period: Span::secs(900),
-        safe_mode: true,
-        office_hours: Some(hours),
-    };
-    let mut inputs = started(Rule::Nebraska(rule));
+    let json = r#"{"policy_updates_enabled": true, "policy_safe_mode": true,
+        "policy_office_hours": true, "policy_timezone": "UTC",
+        "policy_period_interval": "15 minutes", "policy_max_updates_per_period": 60,
+        "policy_update_timeout": "60 minutes"}"#;
+    let mut inputs = started(imported(Policy::from_nebraska_group(json)));
     // 2026-11-22 is a Sunday.
     let monday = Time::from_secs(1_795_424_400);
     assert_eq!(follow(&mut inputs), (Verdict::Hold { until: monday }, Reason::PeerHours));
@@ -292,6 +293,32 @@ fn nodewright_batches_follow_its_formulas() {
         sizes(BatchGrowth::Exponential { factor: 2 }, &[all, none, none, none, none]),
         [4, 8, 4, 2, 1, 1]
     );
+}
+
+#[test]
+fn nodewright_batches_grow_as_its_guide_says() {
+    // Reference: NodeWright, deployment policies, linear with delta 1: 1, 2, 3, 4, 5, and
+    // exponential with factor 2: 1, 2, 4, 8, 16.
+    let sizes = |strategy: &str| {
+        let json = format!(r#"{{"spec": {{"default": {{"strategy": {strategy}}}}}}}"#);
+        let mut inputs = started(imported(Policy::from_nodewright_policy(&json)));
+        let mut sizes = vec![inputs.speed];
+        for _ in 0..4 {
+            let batch = u64::from(inputs.speed);
+            inputs.after = Some(ReportedRates::new(batch, 0, 0, None));
+            standing(&mut inputs).batches = vec![tally(batch, 0, 0)];
+            let Some((Verdict::Continue { speed, .. }, _)) = decide(&inputs) else { panic!() };
+            inputs.speed = speed;
+            sizes.push(speed);
+        }
+        sizes
+    };
+    let linear = r#"{"linear": {"initialBatch": 1, "delta": 1, "batchThreshold": 100,
+        "failureThreshold": 3, "safetyLimit": 50}}"#;
+    assert_eq!(sizes(linear), [1, 2, 3, 4, 5]);
+    let exponential = r#"{"exponential": {"initialBatch": 1, "growthFactor": 2,
+        "batchThreshold": 100, "failureThreshold": 2, "safetyLimit": 50}}"#;
+    assert_eq!(sizes(exponential), [1, 2, 4, 8, 16]);
 }
 
 #[test]
