@@ -549,6 +549,20 @@ pub(crate) struct SimBenchmark {
     #[arg(long, value_name = "N", default_value_t = 1, requires = "sweep")]
     pub(crate) sweep_seed: u64,
 
+    /// Search the settings of other systems for the best with hindsight, among those as fast as
+    /// the policies of Bellwether given with --policy [default: evidence-200] in the scenarios
+    /// given [default: B1 to B5 and B7]
+    #[arg(long, conflicts_with = "sweep")]
+    pub(crate) tune: bool,
+
+    /// System to tune, e.g. aws-jobs; may be repeated [default: all]
+    #[arg(long = "family", value_name = "NAME", requires = "tune")]
+    pub(crate) families: Vec<String>,
+
+    /// Runs of each setting while it searches; --runs holds for the best ones
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), requires = "tune")]
+    pub(crate) grid_runs: u64,
+
     /// List the scenarios and policies, or print a scenario's file with --scenario, and end
     #[arg(long)]
     pub(crate) list: bool,

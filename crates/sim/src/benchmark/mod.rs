@@ -8,7 +8,9 @@
 //! Start from [`Benchmark`]; scenarios are data ([`Scenario`]), policies are [`Contestant`]s.
 
 mod chance;
+mod equal;
 mod fleet;
+mod grid;
 mod kinds;
 mod measure;
 mod pareto;
@@ -22,6 +24,8 @@ mod sweep;
 mod tests;
 mod times;
 mod trial;
+mod tune;
+mod tuned;
 mod wheel;
 
 use std::num::NonZeroUsize;
@@ -29,6 +33,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+pub use grid::{Axis, Decides, Grid, Unit};
 use measure::Outcome;
 pub use measure::{Cell, Share, Spread};
 pub use pareto::pareto;
@@ -41,6 +46,7 @@ pub use scenario::{
 pub use shipped::{scenario, scenario_names, scenario_text};
 pub use sweep::{Sweep, SweepCase, SweepReport};
 pub use times::Times;
+pub use tune::{Compared, Stops, Tuned, Tuning, TuningReport};
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,26 +67,44 @@ impl Benchmark {
     /// Runs everything; `progress` hears the cells done so far and all of them.
     #[must_use]
     pub fn run(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Report {
-        let ungated = Contestant::ungated();
-        let ungated_runs = self.runs.clamp(1, UNGATED_RUNS);
         let mut cells = Vec::new();
         let all = self.scenarios.len() * self.contestants.len();
         for scenario in &self.scenarios {
-            let free = runs(scenario, &ungated, self.seed, ungated_runs, self.threads);
-            let free = Cell::of(scenario, "", "", &free).hours_to_90;
+            let free = self.hours_ungated(scenario);
             for contestant in &self.contestants {
-                let outcomes = runs(scenario, contestant, self.seed, self.runs, self.threads);
-                let mut cell = Cell::of(scenario, &contestant.name, &contestant.family, &outcomes);
-                cell.slowdown = match (cell.hours_to_90, free) {
-                    (Some(gated), Some(free)) if free.mean > 0.0 => Some(gated.mean / free.mean),
-                    _ => None,
-                };
+                let mut cell = cell(scenario, contestant, self.seed, self.runs, self.threads);
+                cell.slowdown = slowdown(&cell, free);
                 cells.push(cell);
                 progress(cells.len(), all);
             }
         }
         Report::new(self, cells)
     }
+
+    /// Hours to nine tenths of a scenario's targets without any regulation.
+    fn hours_ungated(&self, scenario: &Scenario) -> Option<f64> {
+        let runs = self.runs.clamp(1, UNGATED_RUNS);
+        let free = cell(scenario, &Contestant::ungated(), self.seed, runs, self.threads);
+        free.hours_to_90.map(|hours| hours.mean)
+    }
+}
+
+/// Hours to 90 % as a multiple of those without regulation.
+fn slowdown(cell: &Cell, free: Option<f64>) -> Option<f64> {
+    let (gated, free) = (cell.hours_to_90?.mean, free?);
+    (free > 0.0).then(|| gated / free)
+}
+
+/// What a policy comes to in a scenario.
+fn cell(
+    scenario: &Scenario,
+    contestant: &Contestant,
+    seed: u64,
+    count: u64,
+    threads: Option<NonZeroUsize>,
+) -> Cell {
+    let outcomes = runs(scenario, contestant, seed, count, threads);
+    Cell::of(scenario, &contestant.name, &contestant.family, &outcomes)
 }
 
 /// The outcomes of runs, by their number, whoever computed them.

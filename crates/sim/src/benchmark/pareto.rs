@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::{OWN, REFERENCE, Report, figures};
+use super::equal::REFERENCE;
+use super::report::{OWN, Report, figures};
 
 /// One setting of a system.
 struct Point<'a> {

@@ -113,7 +113,7 @@ impl Contestant {
 
 /// Systems that queue work for devices wherever they are; rules that fill elements, which must
 /// not shrink to the few that call in the same minute; and those that answer whoever calls.
-const fn reach_of(rule: &Rule) -> Reach {
+pub(super) const fn reach_of(rule: &Rule) -> Reach {
     match rule {
         Rule::AwsJobs(_) | Rule::HawkBit(_) | Rule::Mender(_) | Rule::Edgehog(_) => Reach::Queue,
         Rule::Threshold | Rule::Plan { .. } | Rule::NodeWright(_) => Reach::Online,
@@ -121,7 +121,8 @@ const fn reach_of(rule: &Rule) -> Reach {
     }
 }
 
-fn policy(rule: Rule) -> Policy {
+/// A policy with that rule, and no other bound on how many devices are changed at a time.
+pub(super) fn policy(rule: Rule) -> Policy {
     Policy { rule, parallel_max: u32::MAX, ..Policy::default() }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Benchmark;
+use super::equal::{harmed, pace, rivals};
 use super::measure::{Cell, Share, Spread};
 
 /// All that a benchmark found.
@@ -244,7 +245,7 @@ pub(super) fn figures(value: f64) -> String {
     }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let points = share * 100.0;
     match points {
         it if it >= 10.0 => format!("{it:.0} %"),
@@ -254,17 +255,11 @@ fn percent(share: f64) -> String {
     }
 }
 
-/// The product's own rule against the best setting of each other system whose time on the
-/// reference scenario is within a quarter of its own.
+/// The product's own rule against the best setting of each other system that is about as fast.
 fn ratios(cells: &[Cell]) -> Vec<Ratio> {
-    let hours = |policy: &str| {
-        let found = cells.iter().find(|it| it.scenario == REFERENCE && it.policy == policy)?;
-        (found.reached_90.share > 0.5).then_some(())?;
-        Some((found.hours_to_90?.mean, found.false_stops.share))
-    };
     let mut ratios = Vec::new();
     for own in cells.iter().filter(|cell| cell.family == OWN && !cell.good) {
-        let (Some(harmed), Some((own_hours, _))) = (own.harmed, hours(&own.policy)) else {
+        let (Some(_), Some(own_pace)) = (own.harmed, pace(cells, &own.policy)) else {
             continue;
         };
         let mut families: Vec<&str> = Vec::new();
@@ -275,28 +270,15 @@ fn ratios(cells: &[Cell]) -> Vec<Ratio> {
             }
         }
         for family in families {
-            let best = cells
-                .iter()
-                .filter(|it| it.scenario == own.scenario && it.family == family)
-                .filter_map(|it| {
-                    let (theirs, stops) = hours(&it.policy)?;
-                    let ratio = theirs / own_hours;
-                    ((0.75..=1.25).contains(&ratio)).then_some((it, ratio, stops))
-                })
-                .min_by(|one, other| {
-                    let harmed = |it: &Cell| it.harmed.map_or(f64::INFINITY, |it| it.mean);
-                    harmed(one.0).total_cmp(&harmed(other.0))
-                });
+            let best = rivals(cells, own_pace.hours, &own.scenario, family).into_iter().next();
             ratios.push(Ratio {
                 scenario: own.scenario.clone(),
                 policy: own.policy.clone(),
                 against: family.to_owned(),
-                setting: best.map(|(cell, _, _)| cell.policy.clone()),
-                harmed: best
-                    .and_then(|(cell, _, _)| cell.harmed)
-                    .map(|it| it.mean / harmed.mean.max(HARMED_MIN)),
-                hours: best.map(|(_, ratio, _)| ratio),
-                false_stops: best.map(|(_, _, stops)| stops),
+                setting: best.map(|it| it.cell.policy.clone()),
+                harmed: best.map(|it| harmed(it.cell) / harmed(own)),
+                hours: best.map(|it| it.hours),
+                false_stops: best.map(|it| it.false_stops),
             });
         }
     }
@@ -305,10 +287,6 @@ fn ratios(cells: &[Cell]) -> Vec<Ratio> {
 
 /// Family of the product's own rule.
 pub(super) const OWN: &str = "bellwether";
-/// The scenario that tells how fast a policy is.
-pub(super) const REFERENCE: &str = "G1";
-/// Keeps the ratio to a policy that harms nobody finite.
-const HARMED_MIN: f64 = 0.5;
 const CSV_HEAD: &str = "scenario,policy,family,good,devices,runs,\
     stopped,stopped_lower,stopped_upper,paused,paused_lower,paused_upper,\
     finished,finished_lower,finished_upper,false_stops,false_stops_lower,false_stops_upper,\

@@ -13,7 +13,7 @@ use super::scenario::{
     Benign, Drift, Fault, FaultKind, Offline, OperationName, Outage, Scenario, Stratum,
 };
 use super::times::Times;
-use super::{runs, scenario};
+use super::{cell, scenario};
 
 /// Many drawn scenarios.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +91,7 @@ impl Sweep {
             let seed = self.first_seed.wrapping_add(number);
             let scenario = Self::scenario(seed);
             for (at, contestant) in self.contestants.iter().enumerate() {
-                let outcomes = runs(&scenario, contestant, seed, self.runs, self.threads);
-                let cell = Cell::of(&scenario, &contestant.name, &contestant.family, &outcomes);
+                let cell = cell(&scenario, contestant, seed, self.runs, self.threads);
                 cases[at].push(SweepCase::of(seed, &scenario, &contestant.policy, cell));
             }
             progress(number as usize + 1, self.scenarios as usize);

@@ -3,3 +3,4 @@
 mod files;
 mod physics;
 mod repeats;
+mod tuning;

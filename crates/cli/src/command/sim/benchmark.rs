@@ -1,5 +1,7 @@
 //! `sim benchmark`.
 
+mod tune;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,9 @@ use crate::table::Table;
 pub(super) fn run(arguments: &SimBenchmark, output: &Output) -> Result<Exit, Failure> {
     if arguments.list {
         return list(arguments, output);
+    }
+    if arguments.tune {
+        return tune::run(arguments, output);
     }
     let contestants = contestants(&arguments.policies)?;
     // A folder that cannot be written to is found out before hours of work.
