@@ -104,6 +104,22 @@ impl<'a> Fleet<'a> {
         Self { scenario, kinds, cells, targets, masks, chance }
     }
 
+    /// So many devices at hand and away in each stratum, and nothing left to chance.
+    pub(super) fn holding(
+        scenario: &'a Scenario,
+        kinds: Vec<Kind>,
+        chance: Chance,
+        counts: &[(u64, u64)],
+    ) -> Self {
+        let masks = 1 << scenario.operations.len();
+        let mut cells = vec![Cell::default(); kinds.len() * masks];
+        for (at, (idle, away)) in counts.iter().enumerate() {
+            cells[at * masks] = Cell { idle: *idle, away: *away, ..Cell::default() };
+        }
+        let targets = counts.iter().map(|(idle, away)| idle + away).collect();
+        Self { scenario, kinds, cells, targets, masks, chance }
+    }
+
     pub(super) const fn strata(&self) -> usize {
         self.kinds.len()
     }

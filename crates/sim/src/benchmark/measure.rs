@@ -14,8 +14,8 @@ pub(super) struct Outcome {
     /// Devices that got a fault, whether or not it has shown.
     pub(super) harmed: u64,
     pub(super) harmed_before_stop: u64,
-    /// Harmed devices that an undo brought back.
-    pub(super) recovered: u64,
+    /// What was undone after a stop, if anything was.
+    pub(super) undone: Option<Undone>,
     pub(super) told: u64,
     pub(super) stop: Option<Stop>,
     /// Whether something was stopped that does no harm.
@@ -28,10 +28,25 @@ pub(super) struct Outcome {
     pub(super) hours_to_90: Option<f64>,
     pub(super) hours: f64,
     pub(super) peak_in_flight: u64,
+    /// The server's time to answer that 99 % of the requests of devices in flight stay below.
+    pub(super) response_p99_ms: Option<f64>,
     pub(super) decisions: u64,
     /// Times are the only things that are not the same in every run with the same seed.
     pub(super) decision_time: Duration,
     pub(super) regulation_time: Duration,
+}
+
+/// What came of undoing.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Undone {
+    /// Devices brought back to the version before.
+    pub(super) devices: u64,
+    /// Of these, devices with a fault: one that had not shown, or one they lived on with.
+    pub(super) recovered: u64,
+    /// From the stop until nine tenths of them were through.
+    pub(super) hours: Option<f64>,
+    /// Whether the undoing was stopped itself.
+    pub(super) stopped: bool,
 }
 
 /// Which strata of an operation are at fault.
@@ -96,7 +111,6 @@ impl Outcome {
             }
             all.harmed += outcome.harmed;
             all.harmed_before_stop += outcome.harmed_before_stop;
-            all.recovered += outcome.recovered;
             all.told += outcome.told;
             all.finished &= outcome.finished;
             all.first_harm_s = match (all.first_harm_s, outcome.first_harm_s) {
@@ -219,8 +233,18 @@ pub struct Cell {
     pub harmed: Option<Spread>,
     /// Devices whose fault had shown when the operation was stopped.
     pub harmed_before_stop: Option<Spread>,
-    /// Harmed devices that an undo brought back.
+    /// Runs of a bad change in which something harmful was stopped.
+    pub detected: Option<Share>,
+    /// Devices that an undo brought back to the version before, over the runs that undid.
+    pub undone: Option<Spread>,
+    /// Of these, harmed ones: their fault had not shown yet, or they lived on with it.
     pub recovered: Option<Spread>,
+    /// Devices harmed and not recovered, over all runs.
+    pub net_harmed: Option<Spread>,
+    /// Hours from the stop until nine tenths of what is undone were through.
+    pub undo_hours: Option<Spread>,
+    /// Runs that undid, and in which the undo was stopped itself.
+    pub undo_stopped: Share,
     /// Hours until half of the healthy targets were through.
     pub hours_to_50: Option<Spread>,
     /// Hours until nine tenths of the healthy targets were through.
@@ -237,12 +261,15 @@ pub struct Cell {
     pub recall: Option<f64>,
     /// Most devices in flight at the same time.
     pub peak_in_flight: Option<Spread>,
+    /// The server's time to answer that 99 % of the requests of devices in flight stay below, in
+    /// milliseconds.
+    pub response_p99_ms: Option<Spread>,
     /// Decisions in a run, on average.
     pub decisions: f64,
     /// Processor time of a decision, in microseconds.
     pub decision_us: f64,
-    /// Processor time of all regulation in a run for each device, in nanoseconds; also for looks
-    /// that decide nothing.
+    /// Processor time of all regulation in a run for each device, in nanoseconds, which is as many
+    /// milliseconds for a million devices; also for looks that decide nothing.
     pub device_ns: f64,
 }
 
@@ -283,7 +310,18 @@ impl Cell {
             harmed_before_stop: spread(&|run| {
                 run.stop.as_ref().map(|_| run.harmed_before_stop as f64)
             }),
-            recovered: spread(&|run| Some(run.recovered as f64)),
+            detected: (!scenario.is_good()).then(|| count(&|run| run.scope.rightly > 0)),
+            undone: spread(&|run| Some(run.undone?.devices as f64)),
+            recovered: spread(&|run| Some(run.undone?.recovered as f64)),
+            net_harmed: spread(&|run| {
+                let recovered = run.undone.map_or(0, |undone| undone.recovered);
+                Some(run.harmed.saturating_sub(recovered) as f64)
+            }),
+            undo_hours: spread(&|run| run.undone?.hours),
+            undo_stopped: {
+                let undone = || runs.iter().filter_map(|run| run.undone);
+                Share::of(undone().filter(|it| it.stopped).count() as u64, undone().count() as u64)
+            },
             hours_to_50: spread(&|run| run.hours_to_50),
             hours_to_90: spread(&|run| run.hours_to_90),
             reached_90: count(&|run| run.hours_to_90.is_some()),
@@ -295,6 +333,7 @@ impl Cell {
             precision: part(scope.stopped),
             recall: part(scope.harmful),
             peak_in_flight: spread(&|run| Some(run.peak_in_flight as f64)),
+            response_p99_ms: spread(&|run| run.response_p99_ms),
             decisions: decisions as f64 / count_runs,
             decision_us: decided_ns / 1e3 / decisions.max(1) as f64,
             device_ns: time_ns / count_runs / devices,

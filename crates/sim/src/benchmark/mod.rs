@@ -8,10 +8,12 @@
 //! Start from [`Benchmark`]; scenarios are data ([`Scenario`]), policies are [`Contestant`]s.
 
 mod chance;
+mod csv;
 mod equal;
 mod fleet;
 mod grid;
 mod kinds;
+mod latencies;
 mod measure;
 mod pareto;
 mod policies;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Benchmark;
+use super::csv;
 use super::equal::{harmed, pace, rivals};
 use super::measure::{Cell, Share, Spread};
 
@@ -78,13 +79,14 @@ impl Report {
     }
 
     /// The head of [`Report::rows`].
-    pub const HEAD: [&'static str; 12] = [
+    pub const HEAD: [&'static str; 13] = [
         "POLICY",
         "STOPPED",
         "FALSE STOPS",
         "HARMED",
         "P95",
         "AT STOP",
+        "NET",
         "H TO 50 %",
         "H TO 90 %",
         "P95",
@@ -95,7 +97,7 @@ impl Report {
 
     /// A scenario's table for people.
     #[must_use]
-    pub fn rows(&self, scenario: &str) -> Vec<[String; 12]> {
+    pub fn rows(&self, scenario: &str) -> Vec<[String; 13]> {
         let cells = self.cells.iter().filter(|cell| cell.scenario == scenario);
         cells.map(row).collect()
     }
@@ -138,43 +140,7 @@ impl Report {
     /// One line for each cell (RFC 4180).
     #[must_use]
     pub fn csv(&self) -> String {
-        let mut csv = CSV_HEAD.to_owned();
-        for cell in &self.cells {
-            let spread = |spread: &Option<Spread>| match spread {
-                Some(it) => format!("{:.4},{:.4},{:.4},{}", it.mean, it.error, it.p95, it.runs),
-                None => ",,,0".to_owned(),
-            };
-            let share = |it: &Share| format!("{:.6},{:.6},{:.6}", it.share, it.lower, it.upper);
-            let number = |it: Option<f64>| it.map_or_else(String::new, |it| format!("{it:.4}"));
-            // Writing to a string cannot fail.
-            let _ = write!(
-                csv,
-                "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{:.3},{:.3},{:.3}\r\n",
-                cell.scenario,
-                cell.policy,
-                cell.family,
-                cell.good,
-                cell.devices,
-                cell.runs,
-                share(&cell.stopped),
-                share(&cell.paused),
-                share(&cell.finished),
-                share(&cell.false_stops),
-                spread(&cell.harmed),
-                spread(&cell.harmed_before_stop),
-                spread(&cell.hours_to_50),
-                spread(&cell.hours_to_90),
-                spread(&cell.delay_hours),
-                number(cell.precision),
-                number(cell.recall),
-                number(cell.slowdown),
-                spread(&cell.peak_in_flight),
-                cell.decisions,
-                cell.decision_us,
-                cell.device_ns,
-            );
-        }
-        csv
+        csv::lines(&self.cells)
     }
 }
 
@@ -201,7 +167,7 @@ impl Ratio {
     }
 }
 
-fn row(cell: &Cell) -> [String; 12] {
+fn row(cell: &Cell) -> [String; 13] {
     let mean = |it: &Option<Spread>| it.map_or_else(|| "–".to_owned(), |it| figures(it.mean));
     let p95 = |it: &Option<Spread>| it.map_or_else(|| "–".to_owned(), |it| figures(it.p95));
     let share = |it: &Share| {
@@ -226,6 +192,7 @@ fn row(cell: &Cell) -> [String; 12] {
         mean(&cell.harmed),
         p95(&cell.harmed),
         mean(&cell.harmed_before_stop),
+        mean(&cell.net_harmed),
         mean(&cell.hours_to_50),
         to_90,
         p95(&cell.hours_to_90),
@@ -287,13 +254,3 @@ fn ratios(cells: &[Cell]) -> Vec<Ratio> {
 
 /// Family of the product's own rule.
 pub(super) const OWN: &str = "bellwether";
-const CSV_HEAD: &str = "scenario,policy,family,good,devices,runs,\
-    stopped,stopped_lower,stopped_upper,paused,paused_lower,paused_upper,\
-    finished,finished_lower,finished_upper,false_stops,false_stops_lower,false_stops_upper,\
-    harmed,harmed_error,harmed_p95,harmed_runs,\
-    harmed_at_stop,harmed_at_stop_error,harmed_at_stop_p95,harmed_at_stop_runs,\
-    hours_to_50,hours_to_50_error,hours_to_50_p95,hours_to_50_runs,\
-    hours_to_90,hours_to_90_error,hours_to_90_p95,hours_to_90_runs,\
-    delay_hours,delay_hours_error,delay_hours_p95,delay_hours_runs,\
-    precision,recall,slowdown,peak_in_flight,peak_error,peak_p95,peak_runs,\
-    decisions,decision_us,device_ns\r\n";

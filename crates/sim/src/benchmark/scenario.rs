@@ -54,6 +54,9 @@ pub struct Scenario {
     /// Time of day at the start, in hours.
     #[serde(default)]
     pub start_hour: f64,
+    /// Time until an operator agrees to an undo that the product proposes.
+    #[serde(default = "Scenario::operator")]
+    pub operator: Span,
     /// Time after which a run is cut off.
     #[serde(default = "Scenario::horizon")]
     pub horizon: Span,
@@ -385,6 +388,10 @@ impl Scenario {
         }
         for (field, times) in [("contact", &self.contact), ("install", &self.install)] {
             if let Some(problem) = times.problem() {
+    const fn operator() -> Span {
+        Span::secs(3_600)
+    }
+
                 return whole(field, problem);
             }
         }

@@ -4,3 +4,4 @@ mod files;
 mod physics;
 mod repeats;
 mod tuning;
+mod undoing;

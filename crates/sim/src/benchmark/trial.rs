@@ -18,6 +18,10 @@ pub(super) struct Trial {
     pub(super) told: u64,
     /// Through, whatever came of them.
     pub(super) through: u64,
+    /// Came back with the new version.
+    pub(super) succeeded: u64,
+    /// Came back without it.
+    pub(super) failed: u64,
     /// Devices with a fault of the change, shown or not.
     pub(super) harmed: u64,
     /// Of these, those whose fault has shown.
@@ -30,6 +34,8 @@ pub(super) struct Trial {
     /// Devices whose indicator is shifted or that crash more often, of all told.
     pub(super) shifted: u64,
     pub(super) shaken: u64,
+    /// Devices with a crash of the change, which live on.
+    pub(super) crashed: u64,
     /// Control devices that had an event and are followed no further.
     left: u64,
     gathered: Gathered,
@@ -162,6 +168,11 @@ impl Trial {
             }
             None => self.aged.insert(at, new),
         }
+    }
+
+    /// A control device had an event, and is followed no further.
+    pub(super) const fn leave_control(&mut self) {
+        self.left += 1;
     }
 
     /// An event is found.

@@ -44,6 +44,12 @@ impl<T> Wheel<T> {
         steps.iter().position(|due| !due.is_empty()).map(|at| (from + at) as u64)
     }
 
+    /// Everything that is due, with its step.
+    pub(super) fn due(&self) -> impl Iterator<Item = (u64, &T)> {
+        let steps = (0..).zip(&self.steps);
+        steps.flat_map(|(step, due)| due.iter().map(move |thing| (step, thing)))
+    }
+
     /// Whether nothing is due any more.
     pub(super) const fn is_empty(&self) -> bool {
         self.waiting == 0

@@ -89,6 +89,7 @@ impl Run<'_> {
             Due::Shows { operation, stratum, told, since, crash } => {
                 self.show(operation as usize, stratum as usize, told, since, crash);
             }
+            Due::Left { stratum, lives_on } => self.show_left(stratum as usize, lives_on),
             Due::Found { operation, stratum, look, window, updated } => {
                 let arm = if updated { Arm::Updated } else { Arm::Control };
                 let trial = &mut self.live[operation as usize].trials[stratum as usize];
@@ -230,6 +231,11 @@ impl Run<'_> {
         let live = &mut self.live[operation];
         let trial = &mut live.trials[stratum];
         trial.through += 1;
+        if succeeded {
+            trial.succeeded += 1;
+        } else {
+            trial.failed += 1;
+        }
         if self.follows {
             trial.come_back(told, at_s, succeeded, &live.ages);
         }
@@ -270,6 +276,7 @@ impl Run<'_> {
         let fits = |mask: usize| mask & bit != 0;
         let Some(mask) = self.fleet.pick_mask(stratum, fits, |cell| cell.idle) else { return };
         if crash {
+            self.live[operation].trials[stratum].crashed += 1;
             if self.follows {
                 let live = &mut self.live[operation];
                 let window = live.ages.window(live.ages.age_s(told, at_s));

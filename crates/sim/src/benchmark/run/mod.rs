@@ -3,21 +3,23 @@
 mod dispatch;
 mod fates;
 mod sight;
+mod undo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
 use model::Look;
 use model::{
     AttemptState, Fault as AttemptFault, FaultKind as AttemptFaultKind, Operation, OperationId,
-    OperationState, ReleaseId, StratumName, Time,
+    OperationState, Origin, ReleaseId, StratumName, Time,
 };
 use operations::{Attempts, Conduct};
 
 use super::chance::{Chance, seed_of};
 use super::fleet::Fleet;
 use super::kinds::{kinds, plan};
+use super::latencies::Latencies;
 use super::measure::{Outcome, Stop};
 use super::policies::{Contestant, Reach};
 use super::scenario::{Scenario, Stratum};
@@ -27,9 +29,13 @@ use super::wheel::Wheel;
 /// Runs a scenario once under a policy; the same arguments give the same outcome, but for the
 /// time that decisions took.
 pub(super) fn run(scenario: &Scenario, contestant: &Contestant, seed: u64, number: u64) -> Outcome {
-    let mut run = Run::new(scenario, contestant, seed_of(seed, &scenario.name, number));
+    let seed = seed_of(seed, &scenario.name, number);
+    let mut run = Run::new(scenario, contestant, seed);
     while run.step() {}
-    run.outcome()
+    let left = std::mem::take(&mut run.left);
+    let mut outcome = run.outcome();
+    undo::undo(&mut outcome, &left, scenario, contestant, seed);
+    outcome
 }
 
 /// A run in progress.
@@ -51,6 +57,12 @@ pub(super) struct Run<'a> {
     moves: Vec<Move>,
     states: States,
     names: Vec<StratumName>,
+    // Answers of the server to devices in flight.
+    answers: Latencies,
+    // Devices to be undone.
+    left: Vec<undo::Left>,
+    // While something is undone, the faults of what is taken back.
+    faulty: undo::Faulty,
     #[cfg(test)]
     pub(super) looked: Vec<Look>,
 }
@@ -68,6 +80,8 @@ pub(super) struct Live {
     // Devices in contact in this step, by stratum and cell.
     contacts: Vec<u64>,
     drawn_at: Option<u64>,
+    // Strata whose devices are to be undone.
+    left_behind: BTreeSet<usize>,
     pub(super) outcome: Outcome,
 }
 
@@ -95,6 +109,8 @@ enum Due {
     GiveUp { operation: u8, stratum: u8, element: u32 },
     /// A late fault shows.
     Shows { operation: u8, stratum: u8, told: u32, since: u32, crash: bool },
+    /// A fault of the version that is taken back shows, and whether its device lives on.
+    Left { stratum: u8, lives_on: bool },
     /// A silence is found.
     Found { operation: u8, stratum: u8, look: u32, window: u8, updated: bool },
 }
@@ -165,9 +181,20 @@ impl States {
 
 impl<'a> Run<'a> {
     pub(super) fn new(scenario: &'a Scenario, contestant: &Contestant, seed: u64) -> Self {
-        let step_s = scenario.step.0.as_secs_f64();
         let mut chance = Chance::of(seed, "fleet");
         let kinds = kinds(scenario, &contestant.policy, &mut chance);
+        let fleet = Fleet::new(scenario, kinds, chance);
+        Self::of(scenario, contestant, seed, fleet, &Origin::Release)
+    }
+
+    fn of(
+        scenario: &'a Scenario,
+        contestant: &Contestant,
+        seed: u64,
+        fleet: Fleet<'a>,
+        origin: &Origin,
+    ) -> Self {
+        let step_s = scenario.step.0.as_secs_f64();
         let rule = contestant.policy.rule.evidence();
         let ends_s = rule.map_or_else(Vec::new, |rule| {
             rule.ages.iter().map(|age| age.0.as_secs_f64()).collect()
@@ -176,12 +203,12 @@ impl<'a> Run<'a> {
         let last = (scenario.horizon.0.as_secs_f64() / step_s) as u64;
         let ages = Ages { slot_s: step_s, ends_s, looks_s: Vec::new() };
         let live = (0..scenario.operations.len())
-            .map(|at| Live::new(scenario, contestant, at, seed, ages.clone()))
+            .map(|at| Live::new(scenario, contestant, (at, origin), seed, ages.clone()))
             .collect();
         Self {
             scenario,
             reach: contestant.reach,
-            fleet: Fleet::new(scenario, kinds, chance),
+            fleet,
             wheel: Wheel::new(last),
             live,
             step_s,
@@ -193,6 +220,9 @@ impl<'a> Run<'a> {
             moves: Vec::new(),
             states: States::new(),
             names: scenario.strata.iter().map(Stratum::name).collect(),
+            answers: Latencies::default(),
+            left: Vec::new(),
+            faulty: undo::Faulty::default(),
             #[cfg(test)]
             looked: Vec::new(),
         }
@@ -226,6 +256,8 @@ impl<'a> Run<'a> {
     /// What came of all operations of the run.
     pub(super) fn outcome(self) -> Outcome {
         let hours = self.now as f64 * self.step_s / 3_600.0;
+        let response = self.scenario.server.response.0.as_secs_f64();
+        let response_p99_ms = self.answers.quantile(0.99).map(|factor| factor * response * 1e3);
         let outcomes = self.live.into_iter().map(|live| {
             let mut outcome = live.outcome;
             outcome.harmed = live.trials.iter().map(|trial| trial.harmed).sum();
@@ -237,7 +269,7 @@ impl<'a> Run<'a> {
             outcome.hours = hours;
             outcome
         });
-        Outcome::joined(outcomes.collect())
+        Outcome { response_p99_ms, ..Outcome::joined(outcomes.collect()) }
     }
 
     /// Every target is at rest, on the way or through, and the operation's books say the same.
@@ -372,6 +404,8 @@ impl<'a> Run<'a> {
         if !state.is_final() {
             return;
         }
+        self.leave_behind(operation);
+        let live = &mut self.live[operation];
         let mut given_up = 0;
         for (element, devices) in std::mem::take(&mut live.pending) {
             let from = Some((element, Place::Granted));
@@ -461,11 +495,20 @@ impl<'a> Run<'a> {
 }
 
 impl Live {
-    fn new(scenario: &Scenario, contestant: &Contestant, at: usize, seed: u64, ages: Ages) -> Self {
+    fn new(
+        scenario: &Scenario,
+        contestant: &Contestant,
+        (at, origin): (usize, &Origin),
+        seed: u64,
+        ages: Ages,
+    ) -> Self {
         let number = at as u64 + 1;
         let opened = Time::from_secs(START_S);
         let (id, release) = (OperationId(number), ReleaseId(number));
-        let operation = Operation::new(id, release, contestant.policy.clone(), seed, opened);
+        let operation = Operation {
+            origin: origin.clone(),
+            ..Operation::new(id, release, contestant.policy.clone(), seed, opened)
+        };
         let mut conduct = Conduct::new(operation);
         if let Some(plan) = plan(scenario, &contestant.policy, seed) {
             conduct.hold_against(plan);
@@ -479,6 +522,7 @@ impl Live {
             again: Vec::new(),
             contacts: Vec::new(),
             drawn_at: None,
+            left_behind: BTreeSet::new(),
             outcome: Outcome::new(scenario, at),
         }
     }

@@ -81,6 +81,7 @@ impl Run<'_> {
                 live.outcome.harmed_before_stop = live.trials.iter().map(|it| it.shown).sum();
             }
         }
+        self.leave_behind(operation);
     }
 
     /// The server answers requests, as fast as it can now.
@@ -102,13 +103,15 @@ impl Run<'_> {
             }
         }
         let server = &self.scenario.server;
+        let busy: u64 = self.live.iter().map(|live| live.conduct.in_flight()).sum();
         if let Some(capacity) = server.capacity {
-            let busy: u64 = self.live.iter().map(|live| live.conduct.in_flight()).sum();
             factor /= 1.0 - (busy as f64 / capacity.max(1) as f64).min(0.98);
         }
+        let log_factor = factor.ln();
         for _ in 0..ANSWERS {
-            let noise = (server.jitter * self.fleet.chance.normal()).exp();
-            let answer = server.response.0.mul_f64(factor * noise);
+            let noise = server.jitter * self.fleet.chance.normal();
+            self.answers.add(log_factor + noise, busy);
+            let answer = server.response.0.mul_f64(factor * noise.exp());
             for live in &mut self.live {
                 live.conduct.response_time(answer);
             }
