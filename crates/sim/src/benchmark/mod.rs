@@ -46,7 +46,7 @@ pub use scenario::{
     Scenario, ScenarioError, Server, Stratum,
 };
 pub use shipped::{scenario, scenario_names, scenario_text};
-pub use sweep::{Sweep, SweepCase, SweepReport};
+pub use sweep::{Over, Sweep, SweepCase, SweepReport};
 pub use times::Times;
 pub use tune::{Compared, Stops, Tuned, Tuning, TuningReport};
 

@@ -98,6 +98,19 @@ impl Default for Offline {
     }
 }
 
+impl Offline {
+    fn problem(&self) -> Option<String> {
+        let wrong = self.share > Rate::WHOLE || (self.steady && self.share == Rate::WHOLE);
+        if wrong {
+            return Some("needs a share of at most 100 %, below that when steady".to_owned());
+        }
+        self.returns
+            .0
+            .is_zero()
+            .then(|| "returns after 0; write e.g. `returns = \"1d\"`".to_owned())
+    }
+}
+
 /// What happens to devices whatever they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -110,6 +123,14 @@ pub struct Benign {
     pub silence_per_hour: Rate,
     /// Share of the devices that crash or reboot by themselves in an hour.
     pub crashes_per_hour: Rate,
+}
+
+impl Benign {
+    fn problem(&self) -> Option<String> {
+        let shares = [self.failures, self.passing, self.silence_per_hour, self.crashes_per_hour];
+        let wrong = shares.into_iter().any(|share| share > Rate::WHOLE);
+        wrong.then(|| "has a share above 100 %".to_owned())
+    }
 }
 
 /// How what is benign changes: all of it is multiplied by
@@ -151,6 +172,13 @@ pub struct Indicator {
     pub noise: f64,
     /// Age since the update at which the value is taken.
     pub after: Span,
+}
+
+impl Indicator {
+    fn problem(&self) -> Option<String> {
+        let wrong = !self.noise.is_finite() || self.noise < 0.0;
+        wrong.then(|| "needs noise of at least 0".to_owned())
+    }
 }
 
 /// A part of the fleet; what it leaves out is as in the scenario.
@@ -360,6 +388,10 @@ impl Scenario {
         Times::Lognormal { median: Span::secs(600), sigma: 0.25 }
     }
 
+    const fn operator() -> Span {
+        Span::secs(3_600)
+    }
+
     const fn horizon() -> Span {
         Span::secs(40 * 86_400)
     }
@@ -388,10 +420,6 @@ impl Scenario {
         }
         for (field, times) in [("contact", &self.contact), ("install", &self.install)] {
             if let Some(problem) = times.problem() {
-    const fn operator() -> Span {
-        Span::secs(3_600)
-    }
-
                 return whole(field, problem);
             }
         }
@@ -408,8 +436,14 @@ impl Scenario {
         if !(0.0..=24.0).contains(&self.start_hour) {
             return whole("start_hour", "must be 0 to 24".to_owned());
         }
-        if self.offline.share > Rate::WHOLE {
-            return whole("offline", "has a share above 100 %".to_owned());
+        for (field, problem) in [
+            ("offline", self.offline.problem()),
+            ("benign", self.benign.problem()),
+            ("indicator", self.indicator.and_then(|it| it.problem())),
+        ] {
+            if let Some(problem) = problem {
+                return whole(field, problem);
+            }
         }
         let drift = &self.drift;
         if !(0.0..=1.0).contains(&drift.daily) || !(-0.1..=1.0).contains(&drift.per_day) {
@@ -417,6 +451,9 @@ impl Scenario {
         }
         if !(0.0..=2.0).contains(&self.server.jitter) || self.server.response.0.is_zero() {
             return whole("server", "needs a response above 0 and jitter 0 to 2".to_owned());
+        }
+        if self.server.capacity == Some(0) {
+            return whole("server", "has capacity 0; leave it out for no limit".to_owned());
         }
         None
     }
@@ -435,6 +472,13 @@ impl Scenario {
         for (at, stratum) in self.strata.iter().enumerate() {
             for (field, times) in [("contact", &stratum.contact), ("install", &stratum.install)] {
                 if let Some(problem) = times.as_ref().and_then(Times::problem) {
+                    return Some(Problem { table: Some(("stratum", at)), field, problem });
+                }
+            }
+            let offline = stratum.offline.and_then(|it| it.problem());
+            let benign = stratum.benign.and_then(|it| it.problem());
+            for (field, problem) in [("offline", offline), ("benign", benign)] {
+                if let Some(problem) = problem {
                     return Some(Problem { table: Some(("stratum", at)), field, problem });
                 }
             }
@@ -469,8 +513,16 @@ impl Scenario {
             if fault.kind == FaultKind::Indicator && self.indicator.is_none() {
                 return wrong("kind", "needs the scenario's `indicator`");
             }
+            if fault.kind == FaultKind::Indicator && fault.shift == 0.0 {
+                return wrong("shift", "is missing or 0; write e.g. 0.15 for 15 % more");
+            }
             if fault.kind == FaultKind::Reboots && fault.factor <= 1.0 {
                 return wrong("factor", "must be above 1");
+            }
+            if let Some(operation) = &fault.operation
+                && self.operations.iter().all(|it| it.name != *operation)
+            {
+                return wrong("operation", "names no `[[operation]]` of this file");
             }
             if !(0..self.operations.len())
                 .any(|op| (0..self.strata.len()).any(|stratum| self.hits(fault, op, stratum)))
@@ -490,8 +542,12 @@ impl Scenario {
             if outage.from >= outage.to {
                 return wrong("to", "must be after `from`");
             }
-            if outage.share > Rate::WHOLE {
-                return wrong("share", "must be at most 100 %");
+            if outage.share > Rate::WHOLE || outage.share == Rate::ZERO {
+                return wrong("share", "must be above 0 % and at most 100 %");
+            }
+            let unknown = |site: &String| self.strata.iter().all(|it| it.site != *site);
+            if outage.site.as_ref().is_some_and(unknown) {
+                return wrong("site", "names the site of no stratum");
             }
         }
         for (at, change) in self.latencies.iter().enumerate() {
@@ -504,6 +560,9 @@ impl Scenario {
             }
             if !(0.1..=100.0).contains(&change.factor) {
                 return wrong("factor", "must be 0.1 to 100");
+            }
+            if change.lasts.is_some_and(|lasts| lasts.0.is_zero()) {
+                return wrong("lasts", "is 0; leave it out for a change that stays");
             }
         }
         if self.operations.len() > Self::OPERATIONS_MAX {

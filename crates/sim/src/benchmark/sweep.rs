@@ -56,14 +56,29 @@ pub struct SweepReport {
     pub false_stops: Share,
     /// Runs of scenarios with a fault in some strata only, in which others were stopped.
     pub strata_wrong: Share,
-    /// Devices harmed for each one in the budget, over the scenarios with a fault.
+    /// Devices harmed for each one in the budget, over the scenarios with a fault, each by the
+    /// mean of its runs.
     pub harm: Option<Spread>,
+    /// Scenarios with a fault whose mean harm is above so many budgets.
+    pub over: Vec<Over>,
     /// Runs with a fault that were stopped.
     pub stopped: Share,
     /// Scenarios with the most false stops.
     pub most_stops: Vec<SweepCase>,
     /// Scenarios with the most harm against the budget.
     pub most_harm: Vec<SweepCase>,
+    /// All scenarios, in the order of their seeds; for [`SweepReport::csv`].
+    #[serde(skip)]
+    pub cases: Vec<SweepCase>,
+}
+
+/// How many scenarios harm more than a multiple of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Over {
+    /// The multiple.
+    pub budgets: u32,
+    /// Scenarios above it, of those with a fault.
+    pub scenarios: Share,
 }
 
 impl Sweep {
@@ -91,13 +106,21 @@ impl Sweep {
             let seed = self.first_seed.wrapping_add(number);
             let scenario = Self::scenario(seed);
             for (at, contestant) in self.contestants.iter().enumerate() {
-                let cell = cell(&scenario, contestant, seed, self.runs, self.threads);
+                let runs = self.runs_of(&scenario);
+                let cell = cell(&scenario, contestant, seed, runs, self.threads);
                 cases[at].push(SweepCase::of(seed, &scenario, &contestant.policy, cell));
             }
             progress(number as usize + 1, self.scenarios as usize);
         }
         let all = self.contestants.iter().zip(cases);
         all.map(|(contestant, cases)| SweepReport::of(&contestant.name, cases)).collect()
+    }
+
+    /// Large fleets run less often, so that a draw of a million devices costs no more than one of
+    /// a quarter of a million.
+    fn runs_of(&self, scenario: &Scenario) -> u64 {
+        let share = (AFFORDABLE / scenario.devices as f64).min(1.0);
+        ((self.runs as f64 * share).ceil() as u64).max(LARGE_RUNS.min(self.runs))
     }
 
     /// The scenario of a seed as a file, to be looked at and changed.
@@ -198,8 +221,16 @@ impl SweepReport {
         let false_stops = share(&|case| case.cell.good, &|cell| cell.false_stops);
         let strata_wrong = share(&|case| !case.cell.good, &|cell| cell.false_stops);
         let stopped = share(&|case| !case.cell.good, &|cell| cell.stopped);
-        let harms = cases.iter().filter(|case| !case.cell.good).map(|case| case.harm);
-        let harm = Spread::of(harms.collect());
+        let harms: Vec<f64> =
+            cases.iter().filter(|case| !case.cell.good).map(|case| case.harm).collect();
+        let over = BUDGETS.map(|budgets| Over {
+            budgets,
+            scenarios: Share::of(
+                harms.iter().filter(|harm| **harm > f64::from(budgets)).count() as u64,
+                harms.len() as u64,
+            ),
+        });
+        let harm = Spread::of(harms);
         let most = |key: &dyn Fn(&SweepCase) -> f64| {
             let mut worst: Vec<SweepCase> =
                 cases.iter().filter(|case| key(case) > 0.0).cloned().collect();
@@ -215,7 +246,43 @@ impl SweepReport {
             stopped,
             most_stops: most(&|case| case.cell.false_stops.share),
             most_harm: most(&|case| case.harm),
+            over: over.to_vec(),
+            cases,
         }
+    }
+
+    /// One line for each scenario (RFC 4180).
+    #[must_use]
+    pub fn csv(reports: &[Self]) -> String {
+        let mut csv = "policy,seed,good,devices,runs,false_stops,stopped,harmed,harmed_p95,budget,\
+             harm,harm_p95,hours_to_90,about\r\n"
+            .to_owned();
+        for report in reports {
+            for case in &report.cases {
+                let cell = &case.cell;
+                let mean = |it: &Option<Spread>| {
+                    it.map_or_else(String::new, |it| format!("{:.4}", it.mean))
+                };
+                csv.push_str(&format!(
+                    "{},{},{},{},{},{:.6},{:.6},{},{},{},{:.4},{:.4},{},\"{}\"\r\n",
+                    report.policy,
+                    case.seed,
+                    cell.good,
+                    cell.devices,
+                    cell.runs,
+                    cell.false_stops.share,
+                    cell.stopped.share,
+                    mean(&cell.harmed),
+                    cell.harmed.map_or_else(String::new, |it| format!("{:.1}", it.p95)),
+                    case.budget,
+                    case.harm,
+                    case.harm_p95,
+                    mean(&cell.hours_to_90),
+                    case.about
+                ));
+            }
+        }
+        csv
     }
 }
 
@@ -340,10 +407,40 @@ fn span(seconds: f64) -> Span {
 
 /// Cases listed for each policy.
 const WORST: usize = 10;
+/// Multiples of the budget that scenarios are counted by.
+const BUDGETS: [u32; 3] = [1, 2, 5];
+/// Devices up to which a scenario runs as often as asked for.
+const AFFORDABLE: f64 = 250_000.0;
+/// Runs of a large fleet at least.
+const LARGE_RUNS: u64 = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sweep_counts_harm_in_budgets_and_spares_large_fleets() {
+        let sweep =
+            Sweep { scenarios: 0, first_seed: 1, contestants: Vec::new(), runs: 20, threads: None };
+        for (devices, runs) in [(150, 20), (250_000, 20), (500_000, 10), (1_000_000, 5)] {
+            let scenario = Scenario { devices, ..Sweep::scenario(1) };
+            assert_eq!(sweep.runs_of(&scenario), runs, "{devices}");
+        }
+        let case = |seed: u64, harm: f64| {
+            let scenario = Sweep::scenario(seed);
+            let cell = Cell::of(&scenario, "p", "f", &[]);
+            let budget = 10;
+            let about = "a fleet, with a comma".to_owned();
+            SweepCase { seed, about, budget, harm, harm_p95: harm, cell }
+        };
+        let cases =
+            [0.5, 1.0, 1.5, 3.0, 7.0].into_iter().zip(1..).map(|(harm, at)| case(2 * at, harm));
+        let report = SweepReport::of("p", cases.chain([case(1, 0.0)]).collect());
+        let over: Vec<u64> = report.over.iter().map(|it| it.scenarios.hits).collect();
+        assert_eq!(over, [3, 2, 1]);
+        assert_eq!(report.harm.unwrap().runs, 5, "good scenarios harm nobody");
+        assert_eq!(SweepReport::csv(&[report]).lines().count(), 7);
+    }
 
     #[test]
     fn drawn_scenarios_are_sound_and_read_back() {

@@ -196,7 +196,8 @@ fn sweep(
     let reports = sweep.run(&|done, all| progress("scenarios", done, all, output));
     if let Some(folder) = &arguments.out {
         let json = serde_json::to_string_pretty(&reports).map_err(Failure::of)?;
-        let mut files = vec![("sweep.json".to_owned(), json)];
+        let csv = SweepReport::csv(&reports);
+        let mut files = vec![("sweep.json".to_owned(), json), ("sweep.csv".to_owned(), csv)];
         let worst = reports.iter().flat_map(|it| it.most_stops.iter().chain(&it.most_harm));
         let mut seeds: Vec<u64> = worst.map(|case| case.seed).collect();
         seeds.sort_unstable();
@@ -218,8 +219,16 @@ fn print_sweep(reports: &[SweepReport], output: &Output) -> Result<(), Failure> 
     for (what, range) in Sweep::RANGES {
         output.line(&format!("{what}: {range}"))?;
     }
-    let mut table =
-        Table::new(["POLICY", "FALSE STOPS", "WRONG STRATA", "STOPPED", "HARM/BUDGET", "WORST"]);
+    let mut table = Table::new([
+        "POLICY",
+        "FALSE STOPS",
+        "WRONG STRATA",
+        "STOPPED",
+        "HARM/BUDGET",
+        "P95",
+        "WORST",
+        "OVER 1, 2, 5 BUDGETS",
+    ]);
     for report in reports {
         let share = |it: &sim::benchmark::Share| {
             let percent = |share: f64| format!("{:.2}", share * 100.0);
@@ -229,13 +238,16 @@ fn print_sweep(reports: &[SweepReport], output: &Output) -> Result<(), Failure> 
         let harm = |pick: &dyn Fn(&sim::benchmark::Spread) -> f64| {
             report.harm.as_ref().map_or_else(String::new, |it| format!("{:.2}", pick(it)))
         };
+        let over = report.over.iter().map(|it| format!("{:.1} %", it.scenarios.share * 100.0));
         table.row([
             report.policy.clone(),
             share(&report.false_stops),
             share(&report.strata_wrong),
             share(&report.stopped),
             harm(&|it| it.mean),
+            harm(&|it| it.p95),
             harm(&|it| it.max),
+            over.collect::<Vec<_>>().join(", "),
         ]);
     }
     table.print(output)?;

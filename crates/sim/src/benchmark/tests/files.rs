@@ -36,6 +36,29 @@ fn mistakes_are_named_with_line_and_field() {
     check("[[fault]]\nkind = \"indicator\"\nrate = \"1 %\"\n", 6, "fault.kind");
     check("[[outage]]\nfrom = \"2h\"\nto = \"1h\"\nshare = \"1 %\"\n", 7, "outage.to");
     check("[[latency]]\nfactor = 2.0\n", 5, "latency.at");
+    check("[[latency]]\nafter = \"1h\"\nfactor = 2.0\nlasts = \"0s\"\n", 8, "latency.lasts");
+    check("offline = { share = \"101 %\" }\n", 5, "offline");
+    check("[offline]\nreturns = \"0s\"\n", 5, "offline");
+    check("benign = { failures = \"200 %\" }\n", 5, "benign");
+    check("indicator = { noise = -1.0, after = \"1h\" }\n", 5, "indicator");
+    check("server = { capacity = 0 }\n", 5, "server");
+    check(
+        "[[stratum]]\nshare = \"100 %\"\nbenign = { passing = \"101 %\" }\n",
+        7,
+        "stratum.benign",
+    );
+    check("[[fault]]\nkind = \"brick\"\nrate = \"1 %\"\noperation = \"x\"\n", 8, "fault.operation");
+    check(
+        "indicator = { noise = 0.1, after = \"1h\" }\n[[fault]]\nkind = \"indicator\"\n\
+         rate = \"1 %\"\n",
+        6,
+        "fault.shift",
+    );
+    check(
+        "[[outage]]\nfrom = \"1h\"\nto = \"2h\"\nshare = \"1 %\"\nsite = \"x\"\n",
+        9,
+        "outage.site",
+    );
     let text = LEAST.replace("devices = 10", "devices = 0");
     assert_eq!(
         Scenario::from_toml(&text).unwrap_err().to_string(),
@@ -57,4 +80,15 @@ fn what_is_no_scenario_says_what_is_allowed() {
     let error = Scenario::from_toml("name = \"x\"\n").unwrap_err().to_string();
     assert!(error.contains("missing field `title`"), "{error}");
     assert!(scenario_text("B1").is_some_and(|text| text.starts_with('#')));
+}
+
+#[test]
+fn the_examples_of_the_book_are_scenarios() {
+    let book = include_str!("../../../../../docs/src/explanation/benchmark.md");
+    let blocks = book.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let names: Vec<String> = blocks
+        .filter(|block| block.starts_with("name ="))
+        .map(|block| Scenario::from_toml(block).unwrap_or_else(|error| panic!("{error}")).name)
+        .collect();
+    assert_eq!(names, ["mine", "migration"]);
 }
