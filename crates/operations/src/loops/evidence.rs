@@ -16,6 +16,7 @@ use crate::evidence::{
     Gaps, History, SilenceConfig, default_budget, habit_deadline_s, install_config, tolerated,
 };
 use crate::generation::{Place, version_of};
+use crate::mix::mix;
 use crate::{Conduct, Output};
 
 /// What is learned from device to device and from operation to operation. Not stored: outcomes
@@ -375,7 +376,10 @@ impl Run {
             *devices += 1;
         }
         let usual = sum.checked_div(*devices).map_or(rule.silence_min.0, Duration::from_secs);
-        let due = now + deadline.unwrap_or(usual);
+        let due = match (arm, deadline) {
+            (Arm::Control, Some(deadline)) => now + first_check(device, deadline),
+            _ => now + deadline.unwrap_or(usual),
+        };
         if comparison.cohort.follow(device, arm, stratum, told, due) {
             comparison.cohort.contact(device, rule.ages.iter().map(|age| age.0), now);
         }
@@ -479,6 +483,16 @@ pub(super) fn stratum_parts<'a>(
         told_apart(StratumBy::Version, version),
         told_apart(StratumBy::Site, device.site.as_deref().unwrap_or("")),
     ]
+}
+
+/// When the silence of a control device is looked at first. All of them are followed from the
+/// start of the operation on; one that has called by then is next looked at by its own contact,
+/// so that not a whole fleet comes due at one moment. It is never found silent before its
+/// deadline, and never later.
+fn first_check(device: DeviceId, deadline: Duration) -> Duration {
+    let half = deadline / 2;
+    let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
+    half + Duration::from_micros(mix(0, device.0) % spread)
 }
 
 /// Whether a failure says something about the change: a device that was out of reach says

@@ -466,3 +466,25 @@ fn the_next_operation_tolerates_what_the_last_one_showed() {
     let learned = plan.strata.iter().map(|one| one.tolerance.learned.value()).fold(0.0, f64::max);
     assert!((0.025..0.05).contains(&learned), "{plan:?}");
 }
+
+#[test]
+fn the_first_checks_of_silence_are_spread_and_find_it_no_sooner() {
+    let mut field = Field::new(200, |_| Fate::Well);
+    let ids: Vec<DeviceId> = field.fleet.iter().map(|device| device.id).collect();
+    for id in ids {
+        field.fleet.device_mut(id).unwrap().lifetime = Duration::from_secs(3_600);
+    }
+    // Nobody calls, and the looks are far apart, so that only silences are due.
+    let begun = field.now;
+    field.publish(Evidence { look: Span::secs(86_400), ..Evidence::default() });
+    field.turn();
+    let (mut checks, mut last) = (0, begun);
+    while let Some(at) = field.loops.poll_timeout().filter(|at| at.since(begun).as_secs() < 7_200) {
+        assert!(at > last, "each moment once");
+        checks += 1;
+        (field.now, last) = (at, at);
+        field.turn();
+    }
+    assert!(checks > 100, "{checks}");
+    assert!(field.looks.iter().all(|look| look.left.is_empty()), "nobody is silent yet");
+}

@@ -252,6 +252,7 @@ impl Run<'_> {
         let is_last = u32::from(way.tries) >= retry.attempts_max;
         if is_last || live.conduct.operation().state.is_final() {
             live.trials[way.stratum as usize].through += 1;
+            live.trials[way.stratum as usize].failed += 1;
             let mask = way.mask as usize | 1 << operation;
             self.fleet.cell_mut(way.stratum as usize, mask).idle += 1;
             self.go(operation, element, Place::Claimed, Place::BrokenOff);
