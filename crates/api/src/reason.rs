@@ -82,6 +82,11 @@ const REASONS: &[(&str, &str, &str)] = &[
         "Publish a release that leads around the blocked step.",
     ),
     (
+        "path.step_pending",
+        "Must prove a step of their path before the next one.",
+        "They go on by themselves when the step is proved.",
+    ),
+    (
         "battery.low",
         "Have less charge than required.",
         "They join by themselves when they report enough charge.",

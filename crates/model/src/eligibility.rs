@@ -76,6 +76,16 @@ pub enum Exclusion {
         /// Why the step is blocked, in the publisher's words.
         reason: String,
     },
+    /// A step of its path must be confirmed before the next one may be taken.
+    #[serde(rename = "path.step_pending")]
+    PathStepPending {
+        /// Version the step leads to.
+        step: Version,
+        /// Version it is on the way to.
+        goal: Version,
+        /// The operation that brings the step.
+        operation: OperationId,
+    },
     /// Charge below the requirement.
     #[serde(rename = "battery.low")]
     BatteryLow {
@@ -185,6 +195,7 @@ impl Exclusion {
             Self::IdentityUnknown => "identity.unknown",
             Self::PathNoEdge { .. } => "path.no_edge",
             Self::PathBlockedEdge { .. } => "path.blocked_edge",
+            Self::PathStepPending { .. } => "path.step_pending",
             Self::BatteryLow { .. } => "battery.low",
             Self::BatteryUnknown => "battery.unknown",
             Self::MemoryLow { .. } => "memory.low",
@@ -219,6 +230,9 @@ impl Exclusion {
             Self::IdentityUnknown => "It is asked again at its next contact.",
             Self::PathNoEdge { .. } => "Publish a release with an [[upgrade]] from this version.",
             Self::PathBlockedEdge { .. } => "Publish a release that leads around the blocked step.",
+            Self::PathStepPending { .. } => {
+                "It goes on by itself when the device has proved that it runs the step's version."
+            }
             Self::BatteryLow { .. } => "It joins by itself when it reports enough charge.",
             Self::MemoryLow { .. } => "It joins by itself when it reports enough free memory.",
             Self::LinkWeak { .. } => "It joins by itself when its signal is strong enough.",
@@ -268,6 +282,9 @@ impl fmt::Display for Exclusion {
             }
             Self::PathBlockedEdge { from, reason } => {
                 write!(f, "the step from {from} is blocked: {reason}")
+            }
+            Self::PathStepPending { step, goal, operation } => {
+                write!(f, "must prove {step} first, which {operation} brings, before {goal}")
             }
             Self::BatteryLow { observed, required, .. } => {
                 write!(f, "battery at {observed} %, {required} % needed")

@@ -20,11 +20,20 @@ pub(crate) struct Question<'a> {
     /// Whom the operation is for.
     pub(crate) scope: &'a Scope,
     /// Another operation that changes the device now (I1).
-    pub(crate) busy: Option<OperationId>,
+    pub(crate) busy: Option<Claim>,
     /// A more urgent operation that has the device next.
-    pub(crate) reserved: Option<OperationId>,
+    pub(crate) reserved: Option<Claim>,
     /// The version that is taken back: the one downgrade that is permitted (I20).
     pub(crate) undoes: Option<&'a Version>,
+}
+
+/// Another operation's hold on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// The operation.
+    pub(crate) operation: OperationId,
+    /// What it installs there, or would.
+    pub(crate) release: ReleaseId,
 }
 
 /// Standings already looked up, by kind and version: a fleet has many devices and few of these.
@@ -80,7 +89,7 @@ fn checked(
     version(standing, question, device)?;
     let path = path(standing, question, device)?;
     hold(device)?;
-    busy(question)?;
+    busy(question, path)?;
     for id in path {
         // Each hop has requirements of its own; all must hold before the first is taken.
         let Some(manifest) = question.graph_manifest(*id) else { continue };
@@ -125,7 +134,7 @@ pub(crate) fn explain(question: &Question<'_>, device: &Device, now: Time) -> Ve
         ),
         ("path", path(&standing, question, device).map(|_| ()), hops(&standing), None),
         ("hold", hold(device), "not held".to_owned(), None),
-        ("busy", busy(question), "no other operation has it".to_owned(), None),
+        ("busy", busy(question, steps(&standing)), "no other operation has it".to_owned(), None),
         ("battery", each(battery), battery_shown(device), at(model.battery_percent.as_ref())),
         (
             "memory",
@@ -300,14 +309,21 @@ fn hold(device: &Device) -> Verdict {
     }
 }
 
-fn busy(question: &Question<'_>) -> Verdict {
-    if let Some(operation) = question.busy {
-        return waits(Exclusion::BusyOtherOperation { operation });
+fn busy(question: &Question<'_>, path: &[ReleaseId]) -> Verdict {
+    let Some(claim) = question.busy.or(question.reserved) else { return Ok(()) };
+    let Claim { operation, release } = claim;
+    // What the other one brings is a step of the device's own way: floor first.
+    let step = path.split_last().filter(|(_, before)| before.contains(&release));
+    if let Some(step) = step.and_then(|_| question.graph_manifest(release)) {
+        let step = step.release.version.clone();
+        let goal = question.release.manifest.release.version.clone();
+        return waits(Exclusion::PathStepPending { step, goal, operation });
     }
-    if let Some(operation) = question.reserved {
-        return waits(Exclusion::LowerPriority { operation });
-    }
-    Ok(())
+    waits(if question.busy.is_some() {
+        Exclusion::BusyOtherOperation { operation }
+    } else {
+        Exclusion::LowerPriority { operation }
+    })
 }
 
 fn battery(requires: &Requires, device: &Device) -> Verdict {
@@ -401,6 +417,13 @@ fn shown(text: Option<&str>) -> String {
 
 fn observed_kind(device: &Device) -> String {
     format!("{} / {}", shown(device.manufacturer.as_deref()), shown(device.model.as_deref()))
+}
+
+fn steps(standing: &Standing) -> &[ReleaseId] {
+    match standing {
+        Standing::Path(path) => path,
+        _ => &[],
+    }
 }
 
 fn hops(standing: &Standing) -> String {

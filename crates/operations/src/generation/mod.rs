@@ -11,5 +11,5 @@ mod tests;
 pub(crate) use decompose::{Place, Targets};
 pub use decompose::{Seats, seats};
 pub(crate) use graph::Graph;
-pub(crate) use identify::{Memory, Question, explain, identify, version_of};
+pub(crate) use identify::{Claim, Memory, Question, explain, identify, version_of};
 pub(crate) use reorder::{Urgency, Waiting, reorder};

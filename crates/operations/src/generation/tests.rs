@@ -10,7 +10,7 @@ use model::{
 };
 
 use super::{
-    Graph, Memory, Place, Question, Targets, Urgency, Waiting, explain, identify, reorder,
+    Claim, Graph, Memory, Place, Question, Targets, Urgency, Waiting, explain, identify, reorder,
 };
 use crate::tests::{device, firmware, observed};
 
@@ -45,6 +45,8 @@ fn verdict_in(
     let graph = graph(std::slice::from_ref(&release));
     let mut device = device(1, "1.0.0");
     change(&mut device);
+    let claim = |operation| Claim { operation, release: ReleaseId(9) };
+    let (busy, reserved) = (busy.map(claim), reserved.map(claim));
     let question =
         Question { release: &release, graph: &graph, scope, busy, reserved, undoes: None };
     let verdict = identify(&question, &device, &mut Memory::default());

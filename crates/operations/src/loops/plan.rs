@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Device, Eligibility, Exclusion, Fleet, OperationId, OperationState, Policy, Release, ReleaseId,
+    Device, DeviceId, Eligibility, Exclusion, Fleet, OperationId, OperationState, Policy, Release, ReleaseId,
     Scope, Time, Version,
 };
 
-use super::Loops;
-use crate::generation::{Graph, Memory, Place, Question, Urgency, identify, version_of};
+use super::{Loops, Run};
+use crate::generation::{Claim, Graph, Memory, Place, Question, Urgency, identify, version_of};
 use crate::regulation;
 use crate::{OpenError, Plan, Planned, PlannedConflict, PlannedPath};
 
@@ -54,7 +54,7 @@ impl Loops {
                 release: &release,
                 graph: &graph,
                 scope: &scope,
-                busy: self.busy.get(&device.id).copied(),
+                busy: self.busy_with(device.id, None),
                 reserved: self.reserved_by(device, urgency, None),
                 undoes: None,
             };
@@ -66,13 +66,25 @@ impl Loops {
         Ok(plan)
     }
 
+    /// The operation that changes a device now, and what it installs.
+    pub(super) fn busy_with(
+        &self,
+        device: DeviceId,
+        except: Option<OperationId>,
+    ) -> Option<Claim> {
+        let operation = self.busy.get(&device).copied().filter(|id| Some(*id) != except)?;
+        let run = self.runs.get(&operation)?;
+        let hop = run.assignments.get(&device).and_then(|known| known.path.first().copied());
+        Some(Claim { operation, release: hop.unwrap_or_else(|| run.operation().release) })
+    }
+
     /// The open operation that has a device next and is more urgent.
     pub(super) fn reserved_by(
         &self,
         device: &Device,
         urgency: Urgency,
         except: Option<OperationId>,
-    ) -> Option<OperationId> {
+    ) -> Option<Claim> {
         self.by_urgency
             .iter()
             .filter(|id| Some(**id) != except)
@@ -83,7 +95,14 @@ impl Loops {
                 matches!(state, OperationState::Pending | OperationState::Ongoing)
                     && run.place_of(device.id) == Place::Ready
             })
-            .map(|run| run.operation().id)
+            .map(Run::claim)
+    }
+}
+
+impl Run {
+    /// Its hold on a device that it has next.
+    pub(super) const fn claim(&self) -> Claim {
+        Claim { operation: self.operation().id, release: self.operation().release }
     }
 }
 
@@ -109,7 +128,8 @@ impl Survey {
                 self.plan.waiting += 1;
                 *self.plan.waiting_by.entry(exclusion.code()).or_default() += 1;
                 if let Exclusion::BusyOtherOperation { operation }
-                | Exclusion::LowerPriority { operation } = exclusion
+                | Exclusion::LowerPriority { operation }
+                | Exclusion::PathStepPending { operation, .. } = exclusion
                 {
                     *self.conflicts.entry(operation).or_default() += 1;
                 }

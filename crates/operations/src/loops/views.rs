@@ -87,7 +87,7 @@ impl Loops {
         if let Some(known) = run
             .assignments
             .get(&device.id)
-            .and_then(|known| standing(known, run.operation().state, now))
+            .and_then(|known| self.standing(run, known, now))
         {
             return known;
         }
@@ -120,6 +120,12 @@ impl Loops {
         let Some(run) = self.runs.get(&id) else { return Vec::new() };
         let mut checks = generation::explain(&self.question(run, device), device, now);
         if let Some(known) = run.assignments.get(&device.id) {
+            checks.extend(self.pending_step(run, known).map(|exclusion| Check {
+                name: "step".to_owned(),
+                holds: None,
+                detail: format!("{exclusion} ({})", exclusion.code()),
+                age: None,
+            }));
             checks.push(Check {
                 name: "attempt".to_owned(),
                 holds: Some(known.state == AttemptState::Succeeded),
@@ -142,41 +148,54 @@ impl Loops {
         checks
     }
 
+    /// What an assignment says about granting its device; none when it may be granted again.
+    fn standing(&self, run: &Run, known: &Assignment, now: Time) -> Option<Eligibility> {
+        let (attempts, state) = (known.tries(), run.operation().state);
+        let exclusion = match &known.state {
+            AttemptState::Deferred { until, .. } if *until > now && !state.is_final() => {
+                let exclusion = Exclusion::RetryWaiting { until: *until, attempts };
+                return Some(Eligibility::Waiting { exclusion });
+            }
+            AttemptState::Deferred { .. } | AttemptState::Succeeded => return None,
+            // Taken back for another reason: what it is now tells why.
+            AttemptState::Cancelled if state != OperationState::Aborted => return None,
+            AttemptState::Failed { .. } | AttemptState::Silent => {
+                Exclusion::RetriesExhausted { attempts }
+            }
+            AttemptState::Cancelled => Exclusion::OperationAborted,
+            _ => {
+                let operation = known.operation;
+                let exclusion = self
+                    .pending_step(run, known)
+                    .unwrap_or(Exclusion::BusyOtherOperation { operation });
+                return Some(Eligibility::Waiting { exclusion });
+            }
+        };
+        Some(Eligibility::Excluded { exclusion })
+    }
+
+    /// The step of a longer path that must be confirmed before the next one; none on the last.
+    fn pending_step(&self, run: &Run, known: &Assignment) -> Option<Exclusion> {
+        let step = known.path.first().filter(|_| known.state.is_in_flight())?;
+        known.path.get(1)?;
+        Some(Exclusion::PathStepPending {
+            step: self.release(*step)?.manifest.release.version.clone(),
+            goal: run.release.manifest.release.version.clone(),
+            operation: known.operation,
+        })
+    }
+
     fn question<'a>(&'a self, run: &'a Run, device: &Device) -> Question<'a> {
         let id = run.operation().id;
         Question {
             release: &run.release,
             graph: &self.graph,
             scope: &run.operation().scope,
-            busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
+            busy: self.busy_with(device.id, Some(id)),
             reserved: self.reserved_by(device, run.urgency, Some(id)),
             undoes: run.undoes.as_ref(),
         }
     }
-}
-
-/// What an assignment says about granting its device; none when it may be granted again.
-fn standing(known: &Assignment, operation: OperationState, now: Time) -> Option<Eligibility> {
-    let attempts = known.tries();
-    let exclusion = match &known.state {
-        AttemptState::Deferred { until, .. } if *until > now && !operation.is_final() => {
-            let exclusion = Exclusion::RetryWaiting { until: *until, attempts };
-            return Some(Eligibility::Waiting { exclusion });
-        }
-        AttemptState::Deferred { .. } | AttemptState::Succeeded => return None,
-        // Taken back for another reason: what it is now tells why.
-        AttemptState::Cancelled if operation != OperationState::Aborted => return None,
-        AttemptState::Failed { .. } | AttemptState::Silent => {
-            Exclusion::RetriesExhausted { attempts }
-        }
-        AttemptState::Cancelled => Exclusion::OperationAborted,
-        _ => {
-            let operation = known.operation;
-            let exclusion = Exclusion::BusyOtherOperation { operation };
-            return Some(Eligibility::Waiting { exclusion });
-        }
-    };
-    Some(Eligibility::Excluded { exclusion })
 }
 
 fn words(state: &AttemptState, operation: OperationState) -> String {

@@ -8,7 +8,7 @@ use model::{
 use super::evidence::stratum_parts;
 use super::{Loops, Run, Standard};
 use crate::OpenRequest;
-use crate::generation::{Memory, Place, Question, Urgency, identify};
+use crate::generation::{Claim, Memory, Place, Question, Urgency, identify};
 use crate::mix::mix;
 
 impl Loops {
@@ -69,7 +69,7 @@ impl Loops {
     /// Finds a device's place in every open operation, the most urgent first: what that one can
     /// grant is reserved against the others.
     fn place(&mut self, device: &Device, now: Time) {
-        let mut reserved: Option<(Urgency, OperationId)> = None;
+        let mut reserved: Option<(Urgency, Claim)> = None;
         for at in 0..self.by_urgency.len() {
             let id = self.by_urgency[at];
             let Some(run) = self.runs.get(&id) else { continue };
@@ -83,7 +83,7 @@ impl Loops {
             let active =
                 matches!(run.operation().state, OperationState::Pending | OperationState::Ongoing);
             if place == Place::Ready && active && reserved.is_none() {
-                reserved = Some((run.urgency, id));
+                reserved = Some((run.urgency, run.claim()));
             }
         }
     }
@@ -92,9 +92,10 @@ impl Loops {
         &mut self,
         id: OperationId,
         device: &Device,
-        reserved: Option<OperationId>,
+        reserved: Option<Claim>,
         now: Time,
     ) -> Place {
+        let busy = self.busy_with(device.id, Some(id));
         let given_up = self.runs.get(&id).is_some_and(|run| self.is_given_up(run, device));
         let Some(run) = self.runs.get_mut(&id) else { return Place::Unknown };
         let deferred = match run.assignments.get(&device.id).map(|known| &known.state) {
@@ -114,7 +115,7 @@ impl Loops {
             release: &run.release,
             graph: &self.graph,
             scope: &run.conduct.operation().scope,
-            busy: self.busy.get(&device.id).copied().filter(|other| *other != id),
+            busy,
             reserved,
             undoes: run.undoes.as_ref(),
         };
@@ -168,6 +169,7 @@ impl Loops {
         if !self.config.compliance {
             return;
         }
+        let busy = self.busy_with(device.id, None);
         for (name, standard) in &mut self.compliance.standards {
             if self.compliance.due.contains_key(name)
                 || self.compliance.failed.contains(&(standard.release, device.id))
@@ -179,7 +181,7 @@ impl Loops {
                 release: &published.release,
                 graph: &self.graph,
                 scope: &Scope::Fleet,
-                busy: self.busy.get(&device.id).copied(),
+                busy,
                 reserved: None,
                 undoes: None,
             };

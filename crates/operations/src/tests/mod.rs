@@ -7,6 +7,7 @@ mod peers;
 mod random;
 mod restarts;
 mod scenes;
+mod waits;
 mod world;
 
 use std::time::Duration;

@@ -15,28 +15,28 @@ use crate::{
 };
 
 /// The loops with nobody around: each scene plays the drivers and the clock itself.
-struct Bench {
-    loops: Loops,
-    fleet: Fleet,
-    now: Time,
+pub(super) struct Bench {
+    pub(super) loops: Loops,
+    pub(super) fleet: Fleet,
+    pub(super) now: Time,
 }
 
 impl Bench {
-    fn new(fleet: Fleet) -> Self {
+    pub(super) fn new(fleet: Fleet) -> Self {
         Self::with(config(), fleet)
     }
 
-    fn with(config: Config, fleet: Fleet) -> Self {
+    pub(super) fn with(config: Config, fleet: Fleet) -> Self {
         Self { loops: Loops::new(config), fleet, now: Time::from_secs(1_000) }
     }
 
-    fn publish(&mut self, manifest: Manifest, policy: Policy) -> OperationId {
+    pub(super) fn publish(&mut self, manifest: Manifest, policy: Policy) -> OperationId {
         let published =
             self.loops.publish(manifest, "test", Some(policy), &self.fleet, 7, self.now);
         published.unwrap().1.unwrap()
     }
 
-    fn pick(&mut self, release: u64, devices: &[u64]) -> Result<OperationId, OpenError> {
+    pub(super) fn pick(&mut self, release: u64, devices: &[u64]) -> Result<OperationId, OpenError> {
         let request = OpenRequest {
             release: ReleaseId(release),
             scope: Scope::Picked { devices: devices.iter().map(|id| DeviceId(*id)).collect() },
@@ -47,27 +47,27 @@ impl Bench {
         self.loops.open(request, &self.fleet, 7, self.now)
     }
 
-    fn turn(&mut self) -> Vec<Output> {
+    pub(super) fn turn(&mut self) -> Vec<Output> {
         self.loops.activate(&self.fleet, self.now);
         std::iter::from_fn(|| self.loops.poll_output()).collect()
     }
 
-    fn later(&mut self, seconds: u64) -> Vec<Output> {
+    pub(super) fn later(&mut self, seconds: u64) -> Vec<Output> {
         self.now = self.now + Duration::from_secs(seconds);
         self.turn()
     }
 
-    fn dispatches(&mut self) -> Vec<Dispatch> {
+    pub(super) fn dispatches(&mut self) -> Vec<Dispatch> {
         dispatched(self.turn())
     }
 
-    fn report(&mut self, dispatch: &Dispatch, progress: Progress) {
+    pub(super) fn report(&mut self, dispatch: &Dispatch, progress: Progress) {
         let Dispatch { operation, device, attempt, .. } = *dispatch;
         self.loops.report(operation, device, attempt, progress, &self.fleet, self.now);
     }
 
     /// Drives one device to the proof of that version.
-    fn succeed(&mut self, dispatch: &Dispatch, version: &str) {
+    pub(super) fn succeed(&mut self, dispatch: &Dispatch, version: &str) {
         for progress in [Progress::Sent, Progress::Claimed, Progress::Returned] {
             self.report(dispatch, progress);
         }
@@ -77,22 +77,22 @@ impl Bench {
         self.report(dispatch, reported);
     }
 
-    fn fail(&mut self, dispatch: &Dispatch, kind: FaultKind) {
+    pub(super) fn fail(&mut self, dispatch: &Dispatch, kind: FaultKind) {
         self.report(dispatch, Progress::Sent);
         self.report(dispatch, Progress::Failed(Fault { kind, detail: String::new() }));
     }
 
-    fn state(&self, operation: OperationId, device: u64) -> String {
+    pub(super) fn state(&self, operation: OperationId, device: u64) -> String {
         let assignment = self.loops.assignment(operation, DeviceId(device));
         assignment.map_or("none", |assignment| assignment.state.as_str()).to_owned()
     }
 
-    fn operation_state(&self, operation: OperationId) -> OperationState {
+    pub(super) fn operation_state(&self, operation: OperationId) -> OperationState {
         self.loops.operation(operation).unwrap().state
     }
 }
 
-fn dispatched(outputs: Vec<Output>) -> Vec<Dispatch> {
+pub(super) fn dispatched(outputs: Vec<Output>) -> Vec<Dispatch> {
     outputs
         .into_iter()
         .filter_map(|output| match output {

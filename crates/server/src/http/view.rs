@@ -169,6 +169,13 @@ impl<'a> View<'a> {
                 report.verdict = WhyVerdict::InProgress;
                 report.sentence =
                     format!("is being changed: {} since {}", state.as_str(), known.since);
+                if let [step, next, ..] = report.path.as_slice() {
+                    let pending = format!(
+                        "; {} must be proved before {} follows",
+                        step.version, next.version
+                    );
+                    report.sentence.push_str(&pending);
+                }
             }
         }
         true
