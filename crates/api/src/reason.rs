@@ -104,6 +104,31 @@ const REASONS: &[(&str, &str, &str)] = &[
         "They join by themselves when their signal is strong enough.",
     ),
     ("link.unknown", "Never reported their signal.", UNKNOWN_REMEDY),
+    (
+        "data.stale",
+        "Reported a required value too long ago.",
+        "They are asked anew at their next contact.",
+    ),
+    (
+        "window.closed",
+        "Are outside their maintenance windows.",
+        "They join by themselves when a window opens.",
+    ),
+    (
+        "consent.pending",
+        "Wait for the consent of their user or owner.",
+        "Give it with bellwether device consent, or over HTTP.",
+    ),
+    (
+        "consent.deferred_until",
+        "Were put off to a later time, by their user, owner or themselves.",
+        "They go on by themselves at that time.",
+    ),
+    (
+        "spread.limit",
+        "Stand where as many devices as allowed are being changed.",
+        "They join by themselves when others there are done.",
+    ),
     ("offline.waiting", "Are asleep or offline.", "They join by themselves at their next contact."),
     ("held.operator", "Are held by an operator.", "An operator must release them."),
     (

@@ -289,6 +289,7 @@ fn new_device(id: DeviceId, endpoint: EndpointName, now: Time) -> Device {
         last_seen: now,
         registrations: 0,
         configurations: std::collections::BTreeMap::new(),
+        consents: std::collections::BTreeMap::new(),
         hold: None,
         habit: model::Habit::default(),
         datamodel: Datamodel::default(),

@@ -12,6 +12,7 @@ const POWER_SOURCES: Path = Path::resource(3, 0, 6);
 const BATTERY_LEVEL: Path = Path::resource(3, 0, 9);
 const MEMORY_FREE: Path = Path::resource(3, 0, 10);
 const ERROR_CODE: Path = Path::resource(3, 0, 11);
+const UTC_OFFSET: Path = Path::resource(3, 0, 14);
 const HARDWARE_VERSION: Path = Path::resource(3, 0, 18);
 const SIGNAL_STRENGTH: Path = Path::resource(4, 0, 2);
 const DEVICE: Path = Path::instance(3, 0);
@@ -22,6 +23,8 @@ const FIRMWARE: Path = Path::instance(5, 0);
 const VALUES_MAX: usize = 256;
 /// Longest text kept of one value, in bytes.
 const TEXT_BYTES_MAX: usize = 1_024;
+/// Greatest offset of a clock from UTC, in minutes.
+const OFFSET_MINUTES_MAX: i32 = 840;
 
 /// Reads that tell who a device is, of the objects it registered.
 pub fn identity_reads(objects: &[Path]) -> impl Iterator<Item = Path> {
@@ -31,9 +34,16 @@ pub fn identity_reads(objects: &[Path]) -> impl Iterator<Item = Path> {
 /// The single resources to read when a device refuses one of [`identity_reads`]: some know no
 /// more than that. None for what nothing depends on.
 pub fn identity_resources(instance: Path) -> impl Iterator<Item = Path> {
-    [MANUFACTURER, MODEL, FIRMWARE_VERSION, HARDWARE_VERSION, POWER_SOURCES, MEMORY_FREE]
-        .into_iter()
-        .filter(move |resource| resource.parent() == Some(instance))
+    let asked = [
+        MANUFACTURER,
+        MODEL,
+        FIRMWARE_VERSION,
+        HARDWARE_VERSION,
+        POWER_SOURCES,
+        MEMORY_FREE,
+        UTC_OFFSET,
+    ];
+    asked.into_iter().filter(move |resource| resource.parent() == Some(instance))
 }
 
 /// Resources worth being told about, of the objects it registered: those that requirements ask.
@@ -107,6 +117,12 @@ fn absorb_one(device: &mut Device, leaf: &Leaf, now: Time) -> bool {
             device.version = version;
             return !same;
         }
+        UTC_OFFSET => {
+            keep(device, leaf, now);
+            let told = leaf.value.as_text().and_then(utc_offset_minutes);
+            let field = &mut device.datamodel.utc_offset_minutes;
+            return told.is_some_and(|minutes| observe(field, minutes, now));
+        }
         _ => {}
     }
     let changed = match (leaf.path, number) {
@@ -124,6 +140,30 @@ fn absorb_one(device: &mut Device, leaf: &Leaf, now: Time) -> bool {
     };
     keep(device, leaf, now);
     changed
+}
+
+/// Minutes of an offset from UTC in ISO 8601 (LwM2M core 1.1, E.4, resource 14): `Z`, `+01`,
+/// `+0130` or `+01:30`. None for anything else, and beyond 14 hours, which no clock is ahead.
+fn utc_offset_minutes(text: &str) -> Option<i32> {
+    let text = text.trim();
+    let text = text.strip_prefix("UTC").unwrap_or(text);
+    if matches!(text, "Z" | "") {
+        return Some(0).filter(|_| text == "Z");
+    }
+    let sign = match text.bytes().next()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
+    let whole = matches!(digits.len(), 2 | 4) && digits.bytes().all(|b| b.is_ascii_digit());
+    if !whole || (text.contains(':') && (digits.len() != 4 || text.as_bytes().get(3) != Some(&b':'))) {
+        return None;
+    }
+    let number = |part: &str| part.parse::<i32>().ok();
+    let minutes = number(&digits[..2])? * 60 + number(digits.get(2..).filter(|m| !m.is_empty()).unwrap_or("0"))?;
+    let valid = minutes <= OFFSET_MINUTES_MAX && digits.get(2..4).is_none_or(|m| m < "60");
+    valid.then_some(sign * minutes)
 }
 
 /// Keeps the raw value for guards, the console and `why`.
@@ -207,6 +247,7 @@ mod tests {
             last_seen: Time::ZERO,
             registrations: 1,
             configurations: BTreeMap::new(),
+            consents: BTreeMap::new(),
             hold: None,
             habit: model::Habit::default(),
             datamodel: Datamodel::default(),
@@ -252,6 +293,33 @@ mod tests {
         let version = Leaf::new(FIRMWARE_VERSION, Value::String("9".repeat(1_000_000)));
         absorb(&mut device, &[version], Time::ZERO);
         assert_eq!(device.version.unwrap().as_str().len(), TEXT_BYTES_MAX);
+    }
+
+    #[test]
+    fn offsets_from_utc_are_read() {
+        for (text, minutes) in [
+            ("Z", Some(0)),
+            ("UTC+2", None),
+            ("+01:00", Some(60)),
+            ("+0530", Some(330)),
+            ("-03:30", Some(-210)),
+            ("UTC-11", Some(-660)),
+            ("+14:00", Some(840)),
+            ("+14:01", None),
+            ("+01:60", None),
+            ("+1:00", None),
+            ("+01:0", None),
+            ("01:00", None),
+            ("+ab", None),
+            ("", None),
+            ("+ä1", None),
+        ] {
+            let mut device = device();
+            let leaf = Leaf::new(UTC_OFFSET, Value::String(text.to_owned()));
+            assert_eq!(absorb(&mut device, &[leaf], Time::ZERO), minutes.is_some(), "{text}");
+            let known = device.datamodel.utc_offset_minutes.map(|seen| seen.value);
+            assert_eq!(known, minutes, "{text}");
+        }
     }
 
     #[test]

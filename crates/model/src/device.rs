@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, EndpointName, Habit, ResourcePath, Time, Version};
+use crate::{DeviceId, EndpointName, Habit, OperationId, ResourcePath, Time, Version};
 
 /// A value of a device's data model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +73,9 @@ pub struct Datamodel {
     /// Received signal strength in dBm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal_dbm: Option<Observed<i64>>,
+    /// Minutes by which its clock is ahead of UTC, in effect when it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub utc_offset_minutes: Option<Observed<i32>>,
     /// The device's own first error code; 0 is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Observed<i64>>,
@@ -107,6 +110,20 @@ pub enum Hold {
         /// What happened.
         reason: String,
     },
+}
+
+/// That a device's user or owner lets an operation change it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consented {
+    /// From when on.
+    pub from: Time,
+    /// When they said so.
+    pub at: Time,
+    /// Who.
+    pub by: String,
+    /// Their words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub words: String,
 }
 
 /// One device.
@@ -145,6 +162,9 @@ pub struct Device {
     /// How long it is usually out of contact.
     #[serde(default, skip_serializing_if = "Habit::is_new")]
     pub habit: Habit,
+    /// The operations that its user or owner lets change it; those that ended are forgotten.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub consents: BTreeMap<OperationId, Consented>,
     /// Its values.
     #[serde(default)]
     pub datamodel: Datamodel,

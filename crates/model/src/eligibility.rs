@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OperationId, Presence, ReleaseId, Time, Version};
+use crate::{OperationId, Presence, ReleaseId, Span, Time, Version};
 
 /// The verdict of identification on one device. Unknown is a case of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,49 @@ pub enum Exclusion {
     /// A signal is required and none was ever reported.
     #[serde(rename = "link.unknown")]
     LinkUnknown,
+    /// A required value is older than the manifest believes.
+    #[serde(rename = "data.stale")]
+    DataStale {
+        /// Which: `battery`, `memory` or `link`.
+        value: String,
+        /// When it was read.
+        at: Time,
+        /// Greatest age that is believed.
+        max_age: Span,
+    },
+    /// No maintenance window is open by the device's clock.
+    #[serde(rename = "window.closed")]
+    WindowClosed {
+        /// When the next one opens.
+        opens: Time,
+        /// The windows, e.g. `sat sun 01:00-05:00`.
+        windows: String,
+        /// Minutes by which the clock is ahead of UTC.
+        utc_offset_minutes: i32,
+        /// Whether the device told that offset; otherwise it is the policy's.
+        told: bool,
+    },
+    /// Its user or owner has not consented yet.
+    #[serde(rename = "consent.pending")]
+    ConsentPending,
+    /// Its user or owner consented to a later time, or the device itself put it off.
+    #[serde(rename = "consent.deferred_until")]
+    ConsentDeferredUntil {
+        /// Until then.
+        until: Time,
+        /// Who put it off.
+        by: String,
+    },
+    /// As many devices of its place as may be are being changed already.
+    #[serde(rename = "spread.limit")]
+    SpreadLimit {
+        /// The site.
+        site: String,
+        /// Devices of the site that are being changed.
+        devices: u64,
+        /// Most of them at the same time.
+        devices_max: u32,
+    },
     /// It cannot be reached now; the operation continues at its next contact.
     #[serde(rename = "offline.waiting")]
     OfflineWaiting {
@@ -202,6 +245,11 @@ impl Exclusion {
             Self::MemoryUnknown => "memory.unknown",
             Self::LinkWeak { .. } => "link.weak",
             Self::LinkUnknown => "link.unknown",
+            Self::DataStale { .. } => "data.stale",
+            Self::WindowClosed { .. } => "window.closed",
+            Self::ConsentPending => "consent.pending",
+            Self::ConsentDeferredUntil { .. } => "consent.deferred_until",
+            Self::SpreadLimit { .. } => "spread.limit",
             Self::OfflineWaiting { .. } => "offline.waiting",
             Self::HeldOperator { .. } => "held.operator",
             Self::QuarantinedSystem { .. } => "quarantined.system",
@@ -212,6 +260,72 @@ impl Exclusion {
             Self::OperationAborted => "operation.aborted",
             Self::RetryWaiting { .. } => "retry.waiting",
             Self::RetriesExhausted { .. } => "retries.exhausted",
+        }
+    }
+
+    /// What was observed, in words; none when the code says all.
+    #[must_use]
+    pub fn observed(&self) -> Option<String> {
+        Some(match self {
+            Self::AlreadyCurrent { version } | Self::NewerVersion { version } => {
+                version.to_string()
+            }
+            Self::NotTargetModel { observed } | Self::NotTargetHardware { observed } => {
+                observed.clone()
+            }
+            Self::PathNoEdge { from } | Self::PathBlockedEdge { from, .. } => from.to_string(),
+            Self::BatteryLow { observed, .. } => format!("{observed} %"),
+            Self::MemoryLow { observed, .. } => format!("{observed} KiB"),
+            Self::LinkWeak { observed, .. } => format!("{observed} dBm"),
+            Self::WindowClosed { utc_offset_minutes, .. } => Offset(*utc_offset_minutes).to_string(),
+            Self::SpreadLimit { devices, .. } => format!("{devices} devices"),
+            Self::BusyOtherOperation { operation } | Self::LowerPriority { operation } => {
+                operation.to_string()
+            }
+            Self::RetryWaiting { attempts, .. } | Self::RetriesExhausted { attempts } => {
+                format!("{attempts} tries")
+            }
+            _ => return None,
+        })
+    }
+
+    /// What is required, in words; none when the code says all.
+    #[must_use]
+    pub fn required(&self) -> Option<String> {
+        Some(match self {
+            Self::PathStepPending { step, .. } => step.to_string(),
+            Self::BatteryLow { required, .. } => format!("at least {required} %"),
+            Self::MemoryLow { required, .. } => format!("at least {required} KiB"),
+            Self::LinkWeak { required, .. } => format!("at least {required} dBm"),
+            Self::DataStale { max_age, .. } => format!("at most {max_age} old"),
+            Self::WindowClosed { windows, .. } => windows.clone(),
+            Self::SpreadLimit { devices_max, .. } => format!("at most {devices_max} devices"),
+            _ => return None,
+        })
+    }
+
+    /// When it was observed, where that matters.
+    #[must_use]
+    pub const fn observed_at(&self) -> Option<Time> {
+        match self {
+            Self::BatteryLow { at, .. }
+            | Self::MemoryLow { at, .. }
+            | Self::LinkWeak { at, .. }
+            | Self::DataStale { at, .. } => Some(*at),
+            Self::OfflineWaiting { last_seen, .. } => Some(*last_seen),
+            _ => None,
+        }
+    }
+
+    /// When it is looked at again by itself at the latest; none when an event decides that.
+    #[must_use]
+    pub const fn next_check(&self) -> Option<Time> {
+        match self {
+            Self::WindowClosed { opens, .. } => Some(*opens),
+            Self::ConsentDeferredUntil { until, .. } | Self::RetryWaiting { until, .. } => {
+                Some(*until)
+            }
+            _ => None,
         }
     }
 
@@ -238,6 +352,15 @@ impl Exclusion {
             Self::LinkWeak { .. } => "It joins by itself when its signal is strong enough.",
             Self::BatteryUnknown | Self::MemoryUnknown | Self::LinkUnknown => {
                 "It joins by itself when it reports the value, or set requires.unknown = \"allow\"."
+            }
+            Self::DataStale { .. } => "It is read anew at its next contact.",
+            Self::WindowClosed { .. } => "It joins by itself when a window of the policy opens.",
+            Self::ConsentPending => {
+                "Its user or owner must consent: bellwether device consent DEVICE --operation ID."
+            }
+            Self::ConsentDeferredUntil { .. } => "It goes on by itself at that time.",
+            Self::SpreadLimit { .. } => {
+                "It joins by itself when another device of its site is done."
             }
             Self::OfflineWaiting { .. } => "It joins by itself at its next contact.",
             Self::HeldOperator { .. } => "An operator must release it.",
@@ -298,6 +421,22 @@ impl fmt::Display for Exclusion {
                 write!(f, "signal at {observed} dBm, {required} dBm needed")
             }
             Self::LinkUnknown => f.write_str("never reported its signal"),
+            Self::DataStale { value, at, max_age } => {
+                write!(f, "{value} was read at {at}, more than {max_age} ago")
+            }
+            Self::WindowClosed { opens, windows, utc_offset_minutes, told } => {
+                let clock = Offset(*utc_offset_minutes);
+                let whose = if *told { "its clock" } else { "the policy's clock" };
+                write!(f, "no window is open ({windows} by {whose}, {clock}), next at {opens}")
+            }
+            Self::ConsentPending => f.write_str("waits for its user's or owner's consent"),
+            Self::ConsentDeferredUntil { until, by } => {
+                write!(f, "put off until {until} by {by}")
+            }
+            Self::SpreadLimit { site, devices, devices_max } => write!(
+                f,
+                "{devices} devices of site {site} are being changed, at most {devices_max} may be"
+            ),
             Self::OfflineWaiting { presence: Presence::Asleep, last_seen } => {
                 write!(f, "asleep, last heard of at {last_seen}")
             }
@@ -322,6 +461,16 @@ impl fmt::Display for Exclusion {
                 write!(f, "failed {attempts} times, the most allowed")
             }
         }
+    }
+}
+
+/// An offset from UTC as people write it, e.g. `UTC+01:00`.
+struct Offset(i32);
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sign, minutes) = (if self.0 < 0 { '-' } else { '+' }, self.0.unsigned_abs());
+        write!(f, "UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
     }
 }
 

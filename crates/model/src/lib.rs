@@ -27,7 +27,7 @@ mod version;
 pub use course::{Course, CourseStage, EvidenceCourse, FailedShare, Standing, Tally};
 pub use criticality::Criticality;
 pub use decision::{Decision, Inputs, Measure, Reason, ReportedRates, Variation, Verdict};
-pub use device::{Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
+pub use device::{Consented, Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
 pub use eligibility::{Check, Eligibility, Exclusion};
 pub use exact::Exact;
 pub use habit::{Habit, class_longest_s, gap_class};
@@ -49,9 +49,10 @@ pub use operation::{
 };
 pub use policy::{
     Approval, AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps,
-    Edgehog, Evidence, HawkBit, HawkBitGroup, ImportError, Latency, Mender, MenderPhase, Nebraska,
-    NervesHub, NervesHubStep, NodeWright, OfficeHours, PerPhase, Phases, Policy, Retry, Rule,
-    Stage, Strategy, StratumBy, Undo,
+    Consent, Edgehog, Evidence, HawkBit, HawkBitGroup, ImportError, Latency, Mender, MenderPhase,
+    Nebraska, NervesHub, NervesHubStep, NodeWright, OfficeHours, Opening, PerPhase, Phases, Policy,
+    Retry, Rule, Spread, SpreadBy, Stage, Strategy, StratumBy, TimeOfDay, Undo, Weekday, Window,
+    opening,
 };
 pub use rate::{BadRate, Rate};
 pub use record::{Record, Registration, Snapshot};

@@ -318,9 +318,20 @@ pub struct Requires {
     /// Radio quality needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<LinkRequirement>,
-    /// What to do when a required value has never been reported.
+    /// Age beyond which a value is not believed any more; none for values of any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Span>,
+    /// What to do when a required value has never been reported, or is too old.
     #[serde(default)]
     pub unknown: Unknown,
+}
+
+impl Requires {
+    /// Whether it asks for a value of the device.
+    #[must_use]
+    pub const fn asks_values(&self) -> bool {
+        self.battery.is_some() || self.free_memory.is_some() || self.link.is_some()
+    }
 }
 
 /// `requires.battery`.
@@ -501,6 +512,13 @@ impl Manifest {
                 "no [[upgrade]]: devices step to this release from any lower version".to_owned(),
             );
         }
+        if self.requires.max_age.is_some() && self.requires.unknown == Unknown::Allow {
+            remarks.push(
+                "requires.max_age with requires.unknown = \"allow\": a value that is too old \
+                 counts as met; \"wait\" has it read anew"
+                    .to_owned(),
+            );
+        }
         if self.is_firmware() && self.requires.battery.is_none() {
             remarks
                 .push("no requires.battery: a device may run empty while it installs".to_owned());
@@ -553,6 +571,19 @@ impl Manifest {
             && battery.percent > 100
         {
             return at("percent", charge_refused(battery.percent.into()));
+        }
+        if let Some(age) = self.requires.max_age {
+            if age == Span::secs(0) {
+                return at("max_age", "`max_age` is 0; no value is ever that young".to_owned());
+            }
+            if !self.requires.asks_values() {
+                return at(
+                    "max_age",
+                    "`max_age` is given and no value is required; add requires.battery, \
+                     requires.free_memory or requires.link, or leave it out"
+                        .to_owned(),
+                );
+            }
         }
         if let Some(guard) = self.guard.iter().find(|guard| guard.expect == Expectation::default())
         {

@@ -3,6 +3,7 @@
 mod evidence;
 mod import;
 mod peer;
+mod window;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ pub use self::peer::{
     HawkBit, HawkBitGroup, Mender, MenderPhase, Nebraska, NervesHub, NervesHubStep, NodeWright,
     OfficeHours,
 };
+pub use self::window::{Opening, TimeOfDay, Weekday, Window, opening};
 use crate::{Phase, Rate, Span};
 
 /// The regulation policy of an operation. Every field has a safe default.
@@ -55,6 +57,60 @@ pub struct Policy {
     /// Longest time from the first order of a try to its proof; none for no limit beside those
     /// of the transfer and of the manifest's confirmation.
     pub attempt_limit: Option<Span>,
+    /// When devices may be changed, by their own clock; none for at all times. What is under way
+    /// when a window closes is not cut off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub window: Vec<Window>,
+    /// Minutes by which the clock of a device is ahead of UTC that did not tell its own offset,
+    /// -840 to 840.
+    #[serde(skip_serializing_if = "is_utc")]
+    pub utc_offset_minutes: i32,
+    /// Most devices of one place changed at the same time; none for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    /// Whether a device waits until its user or owner consents.
+    #[serde(skip_serializing_if = "Consent::is_not_needed")]
+    pub consent: Consent,
+}
+
+/// Devices that stand together and may not all be away at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// What they have in common.
+    pub by: SpreadBy,
+    /// Most of them changed at the same time, whichever operation changes them; at least 1.
+    pub devices_max: u32,
+}
+
+/// What devices that stand together have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpreadBy {
+    /// The site. Devices whose site is not known are not limited.
+    Site,
+}
+
+/// Whether a device may be changed without asking anyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consent {
+    /// Nobody is asked.
+    #[default]
+    None,
+    /// Its user or owner must consent, for each operation anew.
+    Required,
+}
+
+impl Consent {
+    const fn is_not_needed(&self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+const fn is_utc(offset: &i32) -> bool {
+    *offset == 0
 }
 
 impl Default for Policy {
@@ -84,6 +140,10 @@ impl Default for Policy {
             linger: Span::secs(24 * 3_600),
             parallel_max: 10_000,
             attempt_limit: None,
+            window: Vec::new(),
+            utc_offset_minutes: 0,
+            spread: None,
+            consent: Consent::None,
         }
     }
 }
@@ -102,6 +162,28 @@ impl Policy {
     pub fn from_toml(text: &str) -> Result<Self, String> {
         let policy: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         policy.validated()
+    }
+
+    /// What is wrong with when and where devices may be changed, if anything.
+    fn placing_problem(&self) -> Option<String> {
+        if self.window.len() > WINDOWS_MAX {
+            let count = self.window.len();
+            return Some(format!("{count} windows are given; at most {WINDOWS_MAX} are allowed"));
+        }
+        let offset = self.utc_offset_minutes;
+        if offset.unsigned_abs() > OFFSET_MINUTES_MAX {
+            return Some(format!(
+                "`utc_offset_minutes` is {offset}; allowed is -{OFFSET_MINUTES_MAX} to {OFFSET_MINUTES_MAX}"
+            ));
+        }
+        if self.spread.is_some_and(|spread| spread.devices_max == 0) {
+            return Some(
+                "`spread.devices_max` is 0; at least one device must be allowed, or leave \
+                 `spread` out"
+                    .to_owned(),
+            );
+        }
+        self.window.iter().find_map(Window::problem)
     }
 
     /// Checks the rules that span several fields.
@@ -135,6 +217,9 @@ impl Policy {
         }
         if self.attempt_limit.is_some_and(|limit| limit.0.is_zero()) {
             return Err("`attempt_limit` is 0; leave it out for no limit".to_owned());
+        }
+        if let Some(problem) = self.placing_problem() {
+            return Err(problem);
         }
         match self.rule.checked().and_then(Checked::problem) {
             Some(problem) => Err(problem),
@@ -344,3 +429,8 @@ impl Default for Retry {
         Self { attempts_max: 3, backoff: Span::secs(60), backoff_max: Span::secs(6 * 3_600) }
     }
 }
+
+/// Most maintenance windows of one policy; each is looked at for each device.
+const WINDOWS_MAX: usize = 32;
+/// Clocks on earth are at most 14 hours ahead of UTC.
+const OFFSET_MINUTES_MAX: u32 = 840;

@@ -54,7 +54,8 @@ pub struct Pool {
     pub waiting: u64,
     /// Devices that are no target.
     pub excluded: u64,
-    /// Whether some wait for another try, which no linger time cuts short.
+    /// Whether some wait for another try, for a window, for consent or for room at their site,
+    /// which no linger time cuts short.
     pub retries: bool,
 }
 
@@ -264,6 +265,12 @@ impl Conduct {
         let failed = matches!(to.state, AttemptState::Failed { .. } | AttemptState::Silent);
         // Rules that allow wait for good news as well.
         self.bad_news |= failed || (to.state.is_settled() && self.allows() && self.panel.is_none());
+    }
+
+    /// The time for which targets waited has come: whoever of them is away is waited for from now
+    /// on.
+    pub fn woke(&mut self, at: Time) {
+        self.operation.last_progress = self.operation.last_progress.max(at);
     }
 
     /// A request of the server was answered after `round_trip`: paper A's infrastructure metric

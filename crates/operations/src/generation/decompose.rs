@@ -102,11 +102,13 @@ impl Targets {
 
     /// The devices of the next element: at most `size`, all of them ready. `granted_max` says,
     /// if given, how many of a stratum may be granted in all; see [`seats`] for the order.
-    /// Offline devices are never taken: they neither use the element up nor hold it up.
+    /// Offline devices are never taken: they neither use the element up nor hold it up. Each is
+    /// offered to `takes` in turn, and whom that refuses gives the seat to the next one.
     pub(crate) fn decompose(
         &self,
         size: u32,
         granted_max: Option<&dyn Fn(&StratumName) -> u64>,
+        takes: &mut dyn FnMut(DeviceId) -> bool,
     ) -> Vec<DeviceId> {
         let numbers: Vec<u32> = self.names.values().copied().collect();
         let strata: Vec<&Stratum> =
@@ -123,7 +125,7 @@ impl Targets {
         let mut ready: Vec<_> = strata.iter().map(|stratum| stratum.ready.iter()).collect();
         seats(&counts, u64::from(size))
             .into_iter()
-            .filter_map(|at| ready[at].next().map(|(_, device)| *device))
+            .filter_map(|at| ready[at].by_ref().map(|(_, device)| *device).find(|device| takes(*device)))
             .collect()
     }
 

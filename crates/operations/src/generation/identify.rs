@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    Check, Device, DeviceId, Eligibility, Exclusion, Hold, Manifest, Observed, OperationId,
-    Presence, Release, ReleaseId, Requires, Scope, Target, Time, Unknown, Version,
+    Check, Consent, Device, DeviceId, Eligibility, Exclusion, Hold, Manifest, Observed, Opening,
+    OperationId, Policy, Presence, Release, ReleaseId, Requires, Scope, Spread, SpreadBy, Target,
+    Time, Unknown, Version, opening,
 };
 
 use super::graph::{Graph, Standing};
@@ -25,6 +26,13 @@ pub(crate) struct Question<'a> {
     pub(crate) reserved: Option<Claim>,
     /// The version that is taken back: the one downgrade that is permitted (I20).
     pub(crate) undoes: Option<&'a Version>,
+    /// The operation with its policy, which may ask for consent, a window, and room at the site;
+    /// none where only release and device are held against each other.
+    pub(crate) operation: Option<(OperationId, &'a Policy)>,
+    /// Devices of its site that are being changed.
+    pub(crate) site_devices: u64,
+    /// Now.
+    pub(crate) now: Time,
 }
 
 /// Another operation's hold on a device.
@@ -52,8 +60,8 @@ struct Refusal {
 type Verdict = Result<(), Refusal>;
 
 /// Says whether a device can be updated now, or why not. The checks come in a fixed order: kind,
-/// hardware, picked, version, path, hold, busy, battery, memory, link, presence; the first that
-/// fails gives the reason.
+/// hardware, picked, version, path, hold, consent, busy, battery, memory, link, window, presence,
+/// spread; the first that fails gives the reason.
 pub(crate) fn identify(
     question: &Question<'_>,
     device: &Device,
@@ -89,23 +97,90 @@ fn checked(
     version(standing, question, device)?;
     let path = path(standing, question, device)?;
     hold(device)?;
+    consent(question, device)?;
     busy(question, path)?;
     for id in path {
         // Each hop has requirements of its own; all must hold before the first is taken.
         let Some(manifest) = question.graph_manifest(*id) else { continue };
-        battery(&manifest.requires, device)?;
-        free_memory(&manifest.requires, device)?;
-        link(&manifest.requires, device)?;
+        battery(&manifest.requires, device, question.now)?;
+        free_memory(&manifest.requires, device, question.now)?;
+        link(&manifest.requires, device, question.now)?;
     }
+    window(question, device)?;
     presence(device)?;
+    spread(question, device)?;
     Ok(path.to_vec())
+}
+
+/// When the verdict on a target may change by itself, without any word from the device: a window
+/// opens or closes, a value gets too old, the time that was consented to has come.
+pub(crate) fn changes_at(
+    question: &Question<'_>,
+    device: &Device,
+    memory: &mut Memory,
+) -> Option<Time> {
+    let later = |at: &Time| *at > question.now;
+    let window = opening_for(question, device).and_then(Opening::changes_at);
+    let consent = question.operation.and_then(|(operation, policy)| {
+        let given = device.consents.get(&operation)?;
+        (policy.consent == Consent::Required).then_some(given.from)
+    });
+    let values = &device.datamodel;
+    let read = [
+        values.battery_percent.map(|seen| seen.at),
+        values.external_power.map(|seen| seen.at),
+        values.free_memory_kib.map(|seen| seen.at),
+        values.signal_dbm.map(|seen| seen.at),
+    ];
+    let ages = steps(memory.standing(question, device))
+        .iter()
+        .filter_map(|id| question.graph_manifest(*id)?.requires.max_age);
+    let old = ages.flat_map(|age| read.iter().flatten().map(move |at| *at + age.0 + TICK));
+    old.chain(window).chain(consent).filter(later).min()
 }
 
 /// The checks behind [`identify`] in their order, each with what was observed. After the first
 /// that fails the others are not asked.
-pub(crate) fn explain(question: &Question<'_>, device: &Device, now: Time) -> Vec<Check> {
+pub(crate) fn explain(question: &Question<'_>, device: &Device) -> Vec<Check> {
     let standing = Memory::default().standing(question, device).clone();
-    let requires: Vec<Requires> = match &standing {
+    let version_shown = format!(
+        "runs {}, goal {}",
+        shown(version_of(question.release, device).map(Version::as_str)),
+        question.release.manifest.release.version
+    );
+    let asked = |name, verdict, detail| Asked { name, verdict, detail, at: None };
+    let mut all = vec![
+        asked("kind", kind(question, device), observed_kind(device)),
+        asked("hardware", hardware(question, device), shown(device.hardware.as_deref())),
+        asked("picked", picked(question.scope, device.id), "named, or everyone is".to_owned()),
+        asked("identity", known_version(question, device), "version is known".to_owned()),
+        asked("version", version(&standing, question, device), version_shown),
+        asked("path", path(&standing, question, device).map(|_| ()), hops(&standing)),
+        asked("hold", hold(device), "not held".to_owned()),
+        asked("consent", consent(question, device), consent_shown(question, device)),
+        asked("busy", busy(question, steps(&standing)), "no other operation has it".to_owned()),
+    ];
+    all.extend(values_asked(question, device, &standing));
+    all.push(asked("window", window(question, device), window_shown(question, device)));
+    let last_seen = Some(device.last_seen);
+    all.push(Asked { at: last_seen, ..asked("presence", presence(device), "in contact".to_owned()) });
+    all.push(asked("spread", spread(question, device), spread_shown(question, device)));
+    let mut failed = false;
+    all.into_iter().map(|asked| step(asked, question.now, &mut failed)).collect()
+}
+
+/// One check with its answer.
+struct Asked {
+    name: &'static str,
+    verdict: Verdict,
+    // What was observed, when it holds.
+    detail: String,
+    at: Option<Time>,
+}
+
+/// The checks of values that the steps of the path require.
+fn values_asked(question: &Question<'_>, device: &Device, standing: &Standing) -> [Asked; 3] {
+    let requires: Vec<Requires> = match standing {
         Standing::Path(path) => path
             .iter()
             .filter_map(|id| question.graph_manifest(*id))
@@ -113,59 +188,35 @@ pub(crate) fn explain(question: &Question<'_>, device: &Device, now: Time) -> Ve
             .collect(),
         _ => vec![question.release.manifest.requires.clone()],
     };
-    let each = |check: fn(&Requires, &Device) -> Verdict| -> Verdict {
-        requires.iter().try_for_each(|requires| check(requires, device))
+    let each = |check: fn(&Requires, &Device, Time) -> Verdict| -> Verdict {
+        requires.iter().try_for_each(|requires| check(requires, device, question.now))
     };
     let model = &device.datamodel;
-    let all: [(&str, Verdict, String, Option<Time>); 12] = [
-        ("kind", kind(question, device), observed_kind(device), None),
-        ("hardware", hardware(question, device), shown(device.hardware.as_deref()), None),
-        ("picked", picked(question.scope, device.id), "named, or everyone is".to_owned(), None),
-        ("identity", known_version(question, device), "version is known".to_owned(), None),
-        (
-            "version",
-            version(&standing, question, device),
-            format!(
-                "runs {}, goal {}",
-                shown(version_of(question.release, device).map(Version::as_str)),
-                question.release.manifest.release.version
-            ),
-            None,
-        ),
-        ("path", path(&standing, question, device).map(|_| ()), hops(&standing), None),
-        ("hold", hold(device), "not held".to_owned(), None),
-        ("busy", busy(question, steps(&standing)), "no other operation has it".to_owned(), None),
-        ("battery", each(battery), battery_shown(device), at(model.battery_percent.as_ref())),
-        (
-            "memory",
-            each(free_memory),
-            value_shown(model.free_memory_kib.as_ref(), "KiB free"),
-            at(model.free_memory_kib.as_ref()),
-        ),
-        (
-            "link",
-            each(link),
-            value_shown(model.signal_dbm.as_ref(), "dBm"),
-            at(model.signal_dbm.as_ref()),
-        ),
-        ("presence", presence(device), "in contact".to_owned(), Some(device.last_seen)),
-    ];
-    let mut failed = false;
-    all.into_iter()
-        .map(|(name, verdict, detail, at)| {
-            let age = at.map(|at| now.since(at));
-            step(name, verdict, detail, age, &mut failed)
-        })
-        .collect()
+    [
+        Asked {
+            name: "battery",
+            verdict: each(battery),
+            detail: battery_shown(device),
+            at: at(model.battery_percent.as_ref()),
+        },
+        Asked {
+            name: "memory",
+            verdict: each(free_memory),
+            detail: value_shown(model.free_memory_kib.as_ref(), "KiB free"),
+            at: at(model.free_memory_kib.as_ref()),
+        },
+        Asked {
+            name: "link",
+            verdict: each(link),
+            detail: value_shown(model.signal_dbm.as_ref(), "dBm"),
+            at: at(model.signal_dbm.as_ref()),
+        },
+    ]
 }
 
-fn step(
-    name: &str,
-    verdict: Verdict,
-    detail: String,
-    age: Option<Duration>,
-    failed: &mut bool,
-) -> Check {
+fn step(asked: Asked, now: Time, failed: &mut bool) -> Check {
+    let Asked { name, verdict, detail, at } = asked;
+    let age = at.map(|at| now.since(at));
     let (holds, detail, age) = match verdict {
         _ if *failed => (None, "not asked, an earlier check decides".to_owned(), None),
         Ok(()) => (Some(true), detail, age),
@@ -177,6 +228,7 @@ fn step(
                     | Exclusion::BatteryUnknown
                     | Exclusion::MemoryUnknown
                     | Exclusion::LinkUnknown
+                    | Exclusion::DataStale { .. }
             );
             ((!unknown).then_some(false), exclusion.to_string(), age)
         }
@@ -326,56 +378,140 @@ fn busy(question: &Question<'_>, path: &[ReleaseId]) -> Verdict {
     })
 }
 
-fn battery(requires: &Requires, device: &Device) -> Verdict {
+/// A value that a release requires.
+struct Wanted {
+    name: &'static str,
+    least: i64,
+    // The refusal when it was never reported.
+    never_reported: Exclusion,
+}
+
+fn battery(requires: &Requires, device: &Device, now: Time) -> Verdict {
     let Some(wanted) = requires.battery else { return Ok(()) };
     let model = &device.datamodel;
-    let powered = model.external_power.is_some_and(|power| power.value);
+    let powered =
+        model.external_power.is_some_and(|power| power.value && !is_old(requires, power.at, now));
     if wanted.or_external_power && powered {
         return Ok(());
     }
+    let never_reported = Exclusion::BatteryUnknown;
     at_least(
+        Wanted { name: "battery", least: i64::from(wanted.percent), never_reported },
         model.battery_percent,
-        i64::from(wanted.percent),
-        requires.unknown,
-        Exclusion::BatteryUnknown,
+        requires,
+        now,
         |observed, required, at| Exclusion::BatteryLow { observed, required, at },
     )
 }
 
-fn free_memory(requires: &Requires, device: &Device) -> Verdict {
+fn free_memory(requires: &Requires, device: &Device, now: Time) -> Verdict {
     let Some(wanted) = requires.free_memory else { return Ok(()) };
+    let least = i64::try_from(wanted).unwrap_or(i64::MAX);
     at_least(
+        Wanted { name: "memory", least, never_reported: Exclusion::MemoryUnknown },
         device.datamodel.free_memory_kib,
-        i64::try_from(wanted).unwrap_or(i64::MAX),
-        requires.unknown,
-        Exclusion::MemoryUnknown,
+        requires,
+        now,
         |observed, required, at| Exclusion::MemoryLow { observed, required, at },
     )
 }
 
-fn link(requires: &Requires, device: &Device) -> Verdict {
+fn link(requires: &Requires, device: &Device, now: Time) -> Verdict {
     let Some(wanted) = requires.link else { return Ok(()) };
+    let (least, never_reported) = (wanted.min_rssi_dbm, Exclusion::LinkUnknown);
     at_least(
+        Wanted { name: "link", least, never_reported },
         device.datamodel.signal_dbm,
-        wanted.min_rssi_dbm,
-        requires.unknown,
-        Exclusion::LinkUnknown,
+        requires,
+        now,
         |observed, required, at| Exclusion::LinkWeak { observed, required, at },
     )
 }
 
 fn at_least(
+    wanted: Wanted,
     observed: Option<Observed<i64>>,
-    required: i64,
-    unknown: Unknown,
-    never_reported: Exclusion,
+    requires: &Requires,
+    now: Time,
     too_low: impl Fn(i64, i64, Time) -> Exclusion,
 ) -> Verdict {
-    match (observed, unknown) {
-        (Some(seen), _) if seen.value < required => waits(too_low(seen.value, required, seen.at)),
-        (Some(_), _) | (None, Unknown::Allow) => Ok(()),
-        (None, Unknown::Wait) => waits(never_reported),
-        (None, Unknown::Skip) => excluded(never_reported),
+    let Wanted { name, least, never_reported } = wanted;
+    let not_known = match (observed, requires.max_age) {
+        (None, _) => never_reported,
+        (Some(seen), Some(max_age)) if is_old(requires, seen.at, now) => {
+            Exclusion::DataStale { value: name.to_owned(), at: seen.at, max_age }
+        }
+        (Some(seen), _) if seen.value < least => return waits(too_low(seen.value, least, seen.at)),
+        (Some(_), _) => return Ok(()),
+    };
+    match requires.unknown {
+        Unknown::Allow => Ok(()),
+        Unknown::Wait => waits(not_known),
+        Unknown::Skip => excluded(not_known),
+    }
+}
+
+/// Whether a value read then is too old to be believed.
+fn is_old(requires: &Requires, at: Time, now: Time) -> bool {
+    requires.max_age.is_some_and(|max_age| now.since(at) > max_age.0)
+}
+
+fn consent(question: &Question<'_>, device: &Device) -> Verdict {
+    let Some((operation, policy)) = question.operation else { return Ok(()) };
+    if policy.consent == Consent::None {
+        return Ok(());
+    }
+    match device.consents.get(&operation) {
+        None => waits(Exclusion::ConsentPending),
+        Some(given) if given.from > question.now => {
+            waits(Exclusion::ConsentDeferredUntil { until: given.from, by: given.by.clone() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a window of the policy is open by the device's clock; none without a policy.
+fn opening_for(question: &Question<'_>, device: &Device) -> Option<Opening> {
+    let (_, policy) = question.operation?;
+    Some(opening(&policy.window, clock(policy, device), question.now))
+}
+
+/// Minutes by which the device's clock is ahead of UTC.
+fn clock(policy: &Policy, device: &Device) -> i32 {
+    device.datamodel.utc_offset_minutes.map_or(policy.utc_offset_minutes, |seen| seen.value)
+}
+
+/// Whether no window of the policy is open by the device's clock.
+pub(crate) fn is_closed(policy: &Policy, device: &Device, now: Time) -> bool {
+    matches!(opening(&policy.window, clock(policy, device), now), Opening::Closed(_))
+}
+
+fn window(question: &Question<'_>, device: &Device) -> Verdict {
+    let Some((_, policy)) = question.operation else { return Ok(()) };
+    match opening_for(question, device) {
+        Some(Opening::Closed(opens)) => waits(Exclusion::WindowClosed {
+            opens,
+            windows: windows_shown(policy),
+            utc_offset_minutes: clock(policy, device),
+            told: device.datamodel.utc_offset_minutes.is_some(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn spread(question: &Question<'_>, device: &Device) -> Verdict {
+    let Some(Spread { by: SpreadBy::Site, devices_max }) =
+        question.operation.and_then(|(_, policy)| policy.spread)
+    else {
+        return Ok(());
+    };
+    let devices = question.site_devices;
+    match device.site.as_deref() {
+        Some(site) if devices >= u64::from(devices_max) => {
+            let site = site.to_owned();
+            waits(Exclusion::SpreadLimit { site, devices, devices_max })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -434,6 +570,37 @@ fn hops(standing: &Standing) -> String {
     }
 }
 
+fn consent_shown(question: &Question<'_>, device: &Device) -> String {
+    let given = question.operation.and_then(|(operation, _)| device.consents.get(&operation));
+    given.map_or_else(
+        || "not asked for".to_owned(),
+        |given| format!("given by {} at {}", given.by, given.at),
+    )
+}
+
+fn windows_shown(policy: &Policy) -> String {
+    let windows: Vec<String> = policy.window.iter().map(ToString::to_string).collect();
+    windows.join(", ")
+}
+
+fn window_shown(question: &Question<'_>, device: &Device) -> String {
+    match opening_for(question, device) {
+        Some(Opening::Open(Some(until))) => format!("open until {until}"),
+        _ => "open at all times".to_owned(),
+    }
+}
+
+fn spread_shown(question: &Question<'_>, device: &Device) -> String {
+    match (device.site.as_deref(), question.operation.and_then(|(_, policy)| policy.spread)) {
+        (_, None) => "not limited".to_owned(),
+        (None, Some(_)) => "its site is not known, so it is not limited".to_owned(),
+        (Some(site), Some(limit)) => format!(
+            "{} devices of site {site} are being changed, at most {} may be",
+            question.site_devices, limit.devices_max
+        ),
+    }
+}
+
 fn battery_shown(device: &Device) -> String {
     let charge = value_shown(device.datamodel.battery_percent.as_ref(), "%");
     match device.datamodel.external_power {
@@ -455,3 +622,5 @@ fn at(observed: Option<&Observed<i64>>) -> Option<Time> {
 
 /// Standings remembered; further ones push all others out and are looked up again.
 const STANDINGS_MAX: usize = 4_096;
+/// A value is believed up to its greatest age; it is too old right after.
+const TICK: Duration = Duration::from_micros(1);

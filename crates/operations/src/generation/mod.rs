@@ -11,5 +11,7 @@ mod tests;
 pub(crate) use decompose::{Place, Targets};
 pub use decompose::{Seats, seats};
 pub(crate) use graph::Graph;
-pub(crate) use identify::{Claim, Memory, Question, explain, identify, version_of};
+pub(crate) use identify::{
+    Claim, Memory, Question, changes_at, explain, identify, is_closed, version_of,
+};
 pub(crate) use reorder::{Urgency, Waiting, reorder};

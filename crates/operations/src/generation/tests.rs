@@ -29,6 +29,21 @@ fn graph(releases: &[Release]) -> Graph {
     graph
 }
 
+/// A question that nothing but release and device decide.
+fn asked<'a>(release: &'a Release, graph: &'a Graph, scope: &'a Scope) -> Question<'a> {
+    Question {
+        release,
+        graph,
+        scope,
+        busy: None,
+        reserved: None,
+        undoes: None,
+        operation: None,
+        site_devices: 0,
+        now: Time::from_secs(9),
+    }
+}
+
 /// Identifies one device for one firmware release with these extra manifest lines.
 fn verdict(extra: &str, change: impl FnOnce(&mut Device)) -> String {
     verdict_in(&Scope::Fleet, None, None, extra, change)
@@ -48,7 +63,7 @@ fn verdict_in(
     let claim = |operation| Claim { operation, release: ReleaseId(9) };
     let (busy, reserved) = (busy.map(claim), reserved.map(claim));
     let question =
-        Question { release: &release, graph: &graph, scope, busy, reserved, undoes: None };
+        Question { busy, reserved, ..asked(&release, &graph, scope) };
     let verdict = identify(&question, &device, &mut Memory::default());
     let text = match &verdict {
         Eligibility::Eligible { path } => format!("eligible in {}", path.len()),
@@ -56,7 +71,7 @@ fn verdict_in(
         Eligibility::Excluded { exclusion } => format!("excluded {}", exclusion.code()),
     };
     // `why` must tell the same: every check holds, or the first that does not is the reason.
-    let checks = explain(&question, &device, Time::from_secs(9));
+    let checks = explain(&question, &device);
     let all_hold = checks.iter().all(|check| check.holds == Some(true));
     assert_eq!(all_hold, matches!(verdict, Eligibility::Eligible { .. }), "{checks:#?}");
     text
@@ -124,14 +139,7 @@ fn hardware_is_matched_when_the_manifest_names_it() {
     let release = release(1, manifest);
     let graph = graph(std::slice::from_ref(&release));
     let scope = Scope::Fleet;
-    let question = Question {
-        release: &release,
-        graph: &graph,
-        scope: &scope,
-        busy: None,
-        reserved: None,
-        undoes: None,
-    };
+    let question = asked(&release, &graph, &scope);
     for (hardware, expected) in
         [(Some("b"), "eligible"), (Some("A"), "not_target.hardware"), (None, "identity.unknown")]
     {
@@ -205,14 +213,7 @@ value = 60
     let release = release(1, Manifest::from_toml(text).unwrap());
     let graph = graph(std::slice::from_ref(&release));
     let scope = Scope::Fleet;
-    let question = Question {
-        release: &release,
-        graph: &graph,
-        scope: &scope,
-        busy: None,
-        reserved: None,
-        undoes: None,
-    };
+    let question = asked(&release, &graph, &scope);
     for (had, eligible) in [(None, true), (Some("2"), true), (Some("3"), false)] {
         let mut device = device(1, "9.9.9");
         if let Some(version) = had {
@@ -288,8 +289,8 @@ fn each_element_mirrors_the_targets() {
     let stratum = |id: DeviceId| usize::from(id.0 % 10 >= 6) + usize::from(id.0 % 10 == 9);
     let mut granted = [0; 3];
     for size in [1, 1, 2, 4, 8, 16, 32, 64, 100] {
-        let element = targets.decompose(size, None);
-        assert_eq!(element, targets.decompose(size, None), "asking takes nothing");
+        let element = targets.decompose(size, None, &mut |_| true);
+        assert_eq!(element, targets.decompose(size, None, &mut |_| true), "asking takes nothing");
         assert_eq!(element.len(), size as usize);
         for device in element {
             granted[stratum(device)] += 1;
@@ -312,13 +313,13 @@ fn offline_devices_take_no_place_and_newcomers_slot_in() {
         let place = if id <= 90 { Place::Waiting("offline.waiting") } else { Place::Ready };
         targets.put(DeviceId(id), place, ["A", "1.0", ""]);
     }
-    assert!(targets.decompose(50, None).iter().all(|id| id.0 > 90));
+    assert!(targets.decompose(50, None, &mut |_| true).iter().all(|id| id.0 > 90));
     assert_eq!((targets.ready(), targets.waiting()), (10, 90));
     // The order is a matter of seed and device alone, whoever came first.
     let mut other = Targets::new(1);
     (1..=200).rev().for_each(|id| other.put(DeviceId(id), Place::Ready, ["A", "1.0", ""]));
     (1..=200).for_each(|id| targets.put(DeviceId(id), Place::Ready, ["A", "1.0", ""]));
-    assert_eq!(targets.decompose(200, None), other.decompose(200, None));
+    assert_eq!(targets.decompose(200, None, &mut |_| true), other.decompose(200, None, &mut |_| true));
     targets.put(DeviceId(3), Place::Excluded("already_current"), ["A", "2.0", ""]);
     assert_eq!(targets.codes(), &BTreeMap::from([("already_current", 1)]));
     assert_eq!(targets.excluded(), 1);
@@ -341,5 +342,5 @@ fn devices_cannot_make_strata_without_bound() {
     }
     assert!(targets.strata().count() <= 257, "{}", targets.strata().count());
     assert_eq!((targets.ready(), targets.excluded()), (2_000, 0));
-    assert_eq!(targets.decompose(5_000, None).len(), 2_000, "every device is reached");
+    assert_eq!(targets.decompose(5_000, None, &mut |_| true).len(), 2_000, "every device is reached");
 }

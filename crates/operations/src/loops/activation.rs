@@ -1,11 +1,12 @@
 //! Activation: generation, enforcement and regulation in turn, until nothing changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
     Assignment, AttemptState, DeviceId, Eligibility, Fleet, Grant, OperationId, OperationState,
-    Record, Time,
+    Record, StratumName, Time,
 };
 
 use super::{Loops, Run};
@@ -36,6 +37,11 @@ impl Loops {
                     self.settle_dirty(fleet, now);
                     changed = true;
                 }
+                if !self.dirty.is_empty() {
+                    // Who was ready and is not any more made place for the next.
+                    self.settle_dirty(fleet, now);
+                    changed = true;
+                }
             }
             if self.enforce(fleet, now) {
                 changed = true;
@@ -53,7 +59,7 @@ impl Loops {
         let deadline = self.deadlines.first().map(|(due, _, _)| *due);
         let operations = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
         operations
-            .flat_map(|run| [run.retry_at(), run.conduct.next_at(run.pool())])
+            .flat_map(|run| [run.retry_at(), run.alarms.next(), run.conduct.next_at(run.pool())])
             .flatten()
             .chain(deadline)
             .chain(self.compliance.due.values().copied())
@@ -111,27 +117,42 @@ impl Loops {
         if room == 0 {
             return None;
         }
-        let devices = run.targets.decompose(room, Some(&|stratum| run.granted_max(stratum)));
-        let mut members = Vec::with_capacity(devices.len());
-        for id in devices {
-            let Some(device) = fleet.device(id) else { continue };
+        let Run { conduct, targets, memory, assignments, undoes, release, .. } = run;
+        let operation = conduct.operation();
+        let mut members: Vec<Member> = Vec::new();
+        let mut taken: BTreeMap<&str, u64> = BTreeMap::new();
+        let (graph, sites, dirty) = (&self.graph, &self.sites, &mut self.dirty);
+        let mut takes = |id: DeviceId| {
+            let Some(device) = fleet.device(id) else { return false };
+            let site = device.site.as_deref();
+            let beside = site.and_then(|site| taken.get(site)).copied().unwrap_or(0);
             // Busy and reserved were looked at when the device was found ready.
             let question = Question {
-                release: &run.release,
-                graph: &self.graph,
-                scope: &run.conduct.operation().scope,
+                release,
+                graph,
+                scope: &operation.scope,
                 busy: None,
                 reserved: None,
-                undoes: run.undoes.as_ref(),
+                undoes: undoes.as_ref(),
+                operation: Some((operation.id, &operation.policy)),
+                site_devices: sites.devices(site) + beside,
+                now,
             };
-            let verdict = identify(&question, device, &mut run.memory);
-            let tries = run.assignments.get(&id).map_or(1, |known| known.tries() + 1);
-            let Eligibility::Eligible { path } = verdict else { continue };
-            if filter(run.operation().state, tries, &run.operation().policy.retry) {
+            let Eligibility::Eligible { path } = identify(&question, device, memory) else {
+                dirty.insert(id);
+                return false;
+            };
+            let tries = assignments.get(&id).map_or(1, |known| known.tries() + 1);
+            let allowed = filter(operation.state, tries, &operation.policy.retry);
+            if allowed {
+                site.map(|site| *taken.entry(site).or_default() += 1);
                 members.push(Member { device: id, path });
             }
-        }
-        (!members.is_empty()).then_some(Element { operation: run.operation().id, members })
+            allowed
+        };
+        let granted_max = |stratum: &StratumName| conduct.granted_max(stratum).unwrap_or(u64::MAX);
+        targets.decompose(room, Some(&granted_max), &mut takes);
+        (!members.is_empty()).then_some(Element { operation: operation.id, members })
     }
 
     /// Makes an element durable before anything of it is sent (I4).
@@ -162,6 +183,7 @@ impl Loops {
         let (Some(run), Some(known)) = (self.runs.get(&operation), fleet.device(device)) else {
             return;
         };
+        self.sites.enter(known);
         let hop = path.first().and_then(|id| self.releases.get(id));
         let earlier = run.assignments.get(&device);
         let assignment = Assignment {

@@ -5,6 +5,7 @@ use model::{
     ReleaseId, Time, Verdict, Version,
 };
 
+use super::spread::{Alarms, Parked};
 use super::{Loops, Run, Watch};
 use crate::generation::Place;
 use crate::mix::mix;
@@ -159,6 +160,8 @@ impl Loops {
             self.busy.insert(device, operation);
         } else if self.busy.get(&device) == Some(&operation) {
             self.busy.remove(&device);
+            let site = self.sites.leave(device);
+            self.offer_room(site.as_deref());
         }
         self.dirty.insert(device);
         self.outputs.push_back(Output::Record(Record::Assignment(Box::new(assignment))));
@@ -266,6 +269,8 @@ impl Loops {
         run.targets = crate::generation::Targets::new(run.operation().seed);
         run.memory = crate::generation::Memory::default();
         run.retries.clear();
+        run.alarms = Alarms::default();
+        run.parked = Parked::default();
         self.by_urgency.retain(|id| *id != operation);
         self.refresh_standards();
     }

@@ -453,11 +453,6 @@ impl Run {
             stratum_parts(&self.conduct, &self.release, known, device).map(str::to_owned);
         stopped.contains(&StratumName { hardware, version, site })
     }
-
-    /// Most devices of a stratum that may be granted in all.
-    pub(super) fn granted_max(&self, stratum: &StratumName) -> u64 {
-        self.conduct.granted_max(stratum).unwrap_or(u64::MAX)
-    }
 }
 
 /// The parts of the name of a device's stratum that an operation tells apart.

@@ -10,12 +10,14 @@ mod questions;
 mod reports;
 mod restoration;
 mod silence;
+mod spread;
 mod undo;
 mod views;
 mod watch;
 
 use self::evidence::{Comparison, Experience};
 use self::questions::Questions;
+use self::spread::{Alarms, Parked, Sites};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,11 +43,15 @@ pub struct Loops {
     config: Config,
     graph: Graph,
     releases: BTreeMap<ReleaseId, Published>,
+    // Whether some release believes values of a limited age only.
+    minds_age: bool,
     runs: BTreeMap<OperationId, Run>,
     // Open operations, the most urgent first.
     by_urgency: Vec<OperationId>,
     // The operation that changes a device now: at most one (I1).
     busy: BTreeMap<DeviceId, OperationId>,
+    // Where the devices that are being changed stand.
+    sites: Sites,
     deadlines: BTreeSet<(Time, OperationId, DeviceId)>,
     // Devices whose place in some operation must be looked at again.
     dirty: BTreeSet<DeviceId>,
@@ -83,6 +89,10 @@ struct Run {
     queued: BTreeSet<(u64, DeviceId)>,
     // Deferred devices whose wait is not over.
     retries: BTreeSet<(Time, DeviceId)>,
+    // Targets whose verdict changes by the clock.
+    alarms: Alarms,
+    // Targets whose site has no room.
+    parked: Parked,
     // Under evidence, the devices that are compared.
     comparison: Option<Comparison>,
     // Under an operation that undoes another, the version it takes back.
@@ -133,9 +143,11 @@ impl Loops {
             config,
             graph: Graph::default(),
             releases: BTreeMap::new(),
+            minds_age: false,
             runs: BTreeMap::new(),
             by_urgency: Vec::new(),
             busy: BTreeMap::new(),
+            sites: Sites::default(),
             deadlines: BTreeSet::new(),
             dirty: BTreeSet::new(),
             compliance: Compliance::default(),
@@ -175,6 +187,8 @@ impl Run {
             memory: Memory::default(),
             queued: BTreeSet::new(),
             retries: BTreeSet::new(),
+            alarms: Alarms::default(),
+            parked: Parked::default(),
             comparison: None,
             undoes: None,
             was_frozen: false,
@@ -185,13 +199,25 @@ impl Run {
         self.conduct.operation()
     }
 
+    /// Whether it has targets that will be granted at a time, by people's word or in their turn
+    /// at their site, which says nothing about how long that takes.
+    fn waits_for_its_time(&self) -> bool {
+        let codes = self.targets.codes();
+        WORTH_WAITING_FOR.iter().any(|code| codes.contains_key(code))
+    }
+
     /// Its devices that are not granted.
     fn pool(&self) -> Pool {
         Pool {
             ready: self.targets.ready(),
             waiting: self.targets.waiting(),
             excluded: self.targets.excluded(),
-            retries: !self.retries.is_empty(),
+            retries: !self.retries.is_empty() || self.waits_for_its_time(),
         }
     }
 }
+
+/// Codes of waits that no linger time cuts short: a window that opens at the weekend is worth
+/// staying open for, and so are people who have not answered.
+const WORTH_WAITING_FOR: [&str; 4] =
+    ["window.closed", "consent.pending", "consent.deferred_until", "spread.limit"];

@@ -141,6 +141,7 @@ impl Loops {
     }
 
     pub(super) fn insert_release(&mut self, release: Release) {
+        self.minds_age |= release.manifest.requires.max_age.is_some();
         self.graph.insert(release.id, Arc::clone(&release.manifest));
         let change = Arc::new(change(&release.manifest));
         let guards = guards(&release.manifest);

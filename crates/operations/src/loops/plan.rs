@@ -49,6 +49,7 @@ impl Loops {
         let mut survey = Survey::default();
         let mut memory = Memory::default();
         let urgency = Urgency::of(&release.manifest);
+        let next = self.next_operation();
         for device in fleet.iter() {
             let question = Question {
                 release: &release,
@@ -57,6 +58,9 @@ impl Loops {
                 busy: self.busy_with(device.id, None),
                 reserved: self.reserved_by(device, urgency, None),
                 undoes: None,
+                operation: Some((next, &policy)),
+                site_devices: self.sites.devices(device.site.as_deref()),
+                now,
             };
             survey.count(&release, device, identify(&question, device, &mut memory));
         }

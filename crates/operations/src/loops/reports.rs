@@ -5,10 +5,10 @@ use model::{
     OperationState, Presence, Progress, Release, Time, Version,
 };
 
-use super::Loops;
+use super::{Loops, Run};
 use super::book::may_sleep;
 use crate::enforcement::{After, Assessment, Attempt, Reading, assess, extract, retry};
-use crate::generation::version_of;
+use crate::generation::{Place, is_closed, version_of};
 use crate::{Event, Output};
 
 /// Where attempts stand in the order of their states; reports only move them forwards (I16).
@@ -101,6 +101,16 @@ impl Loops {
                 run.retries.remove(&(until, device));
                 self.dirty.insert(device);
             }
+            let mut woke = false;
+            while let Some(device) = run.alarms.pop_due(now) {
+                let waited = matches!(run.place_of(device), Place::Waiting(code) if WAKES.contains(&code));
+                woke |= waited;
+                self.dirty.insert(device);
+            }
+            if woke {
+                run.conduct.woke(now);
+                self.record_operation(self.by_urgency[at]);
+            }
         }
     }
 
@@ -142,10 +152,14 @@ impl Loops {
         self.reschedule(operation, device);
     }
 
-    /// Gives back the grants that wait for their turn and whose devices are away.
+    /// Gives back the grants that wait for their turn and whose devices are away, or whose window
+    /// has closed. What was begun is not cut off.
     pub(super) fn give_back_queued(&mut self, fleet: &Fleet, now: Time) -> bool {
-        let is_away = |id: DeviceId| {
-            fleet.device(id).is_none_or(|device| device.presence != Presence::Online)
+        let is_away = |run: &Run, id: DeviceId| {
+            fleet.device(id).is_none_or(|device| {
+                let policy = &run.operation().policy;
+                device.presence != Presence::Online || is_closed(policy, device, now)
+            })
         };
         let away: Vec<Assignment> = self
             .by_urgency
@@ -153,7 +167,7 @@ impl Loops {
             .filter_map(|id| self.runs.get(id))
             .filter(|run| run.operation().state == OperationState::Ongoing)
             .flat_map(|run| {
-                let queued = run.queued.iter().filter(|(_, device)| is_away(*device));
+                let queued = run.queued.iter().filter(|(_, device)| is_away(run, *device));
                 queued.filter_map(|(_, device)| run.assignments.get(device))
             })
             .cloned()
@@ -527,3 +541,5 @@ fn is_asleep(fleet: &Fleet, device: DeviceId) -> bool {
 /// Times that a device may leave just when it was to be asked before each counts as a try; one
 /// that hears nothing at all must not take places in elements for ever.
 const GIVEN_BACK_MAX: u32 = 8;
+/// Codes of waits for a time, whose end is progress of the operation.
+const WAKES: [&str; 2] = ["window.closed", "consent.deferred_until"];

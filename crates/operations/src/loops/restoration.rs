@@ -42,6 +42,9 @@ impl Loops {
             run.keep(assignment, now);
             if assignment.state.is_in_flight() {
                 loops.busy.insert(assignment.device, assignment.operation);
+                if let Some(device) = fleet.device(assignment.device) {
+                    loops.sites.enter(device);
+                }
             }
         }
         loops.restore_failed(snapshot);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    Assignment, AttemptState, Check, Counts, Device, DeviceId, Eligibility, Exclusion, Fleet,
-    Operation, OperationId, OperationState, Release, ReleaseId, Time,
+    Assignment, AttemptState, Check, Counts, Device, DeviceId, Eligibility, Exclusion, Fault,
+    FaultKind, Fleet, Operation, OperationId, OperationState, Release, ReleaseId, Time,
 };
 
 use super::{Loops, Run};
@@ -96,7 +96,7 @@ impl Loops {
             return Eligibility::Excluded { exclusion: Exclusion::RetriesExhausted { attempts } };
         }
         let verdict =
-            generation::identify(&self.question(run, device), device, &mut Memory::default());
+            generation::identify(&self.question(run, device, now), device, &mut Memory::default());
         let waiting = |exclusion| Eligibility::Waiting { exclusion };
         match (verdict, run.operation().state) {
             (
@@ -118,7 +118,7 @@ impl Loops {
     #[must_use]
     pub fn explain(&self, id: OperationId, device: &Device, now: Time) -> Vec<Check> {
         let Some(run) = self.runs.get(&id) else { return Vec::new() };
-        let mut checks = generation::explain(&self.question(run, device), device, now);
+        let mut checks = generation::explain(&self.question(run, device, now), device);
         if let Some(known) = run.assignments.get(&device.id) {
             checks.extend(self.pending_step(run, known).map(|exclusion| Check {
                 name: "step".to_owned(),
@@ -152,8 +152,8 @@ impl Loops {
     fn standing(&self, run: &Run, known: &Assignment, now: Time) -> Option<Eligibility> {
         let (attempts, state) = (known.tries(), run.operation().state);
         let exclusion = match &known.state {
-            AttemptState::Deferred { until, .. } if *until > now && !state.is_final() => {
-                let exclusion = Exclusion::RetryWaiting { until: *until, attempts };
+            AttemptState::Deferred { until, fault } if *until > now && !state.is_final() => {
+                let exclusion = put_off(*until, fault, attempts);
                 return Some(Eligibility::Waiting { exclusion });
             }
             AttemptState::Deferred { .. } | AttemptState::Succeeded => return None,
@@ -185,7 +185,7 @@ impl Loops {
         })
     }
 
-    fn question<'a>(&'a self, run: &'a Run, device: &Device) -> Question<'a> {
+    fn question<'a>(&'a self, run: &'a Run, device: &Device, now: Time) -> Question<'a> {
         let id = run.operation().id;
         Question {
             release: &run.release,
@@ -194,8 +194,20 @@ impl Loops {
             busy: self.busy_with(device.id, Some(id)),
             reserved: self.reserved_by(device, run.urgency, Some(id)),
             undoes: run.undoes.as_ref(),
+            operation: Some((id, &run.operation().policy)),
+            site_devices: self.sites.devices(device.site.as_deref()),
+            now,
         }
     }
+}
+
+/// Why a device is tried again only then.
+pub(super) fn put_off(until: Time, fault: &Fault, attempts: u32) -> Exclusion {
+    if fault.kind == FaultKind::Deferred {
+        let by = "the device itself".to_owned();
+        return Exclusion::ConsentDeferredUntil { until, by };
+    }
+    Exclusion::RetryWaiting { until, attempts }
 }
 
 fn words(state: &AttemptState, operation: OperationState) -> String {

@@ -6,9 +6,10 @@ use model::{
 };
 
 use super::evidence::stratum_parts;
+use super::views::put_off;
 use super::{Loops, Run, Standard};
 use crate::OpenRequest;
-use crate::generation::{Claim, Memory, Place, Question, Urgency, identify};
+use crate::generation::{Claim, Memory, changes_at, Place, Question, Urgency, identify};
 use crate::mix::mix;
 
 impl Loops {
@@ -19,6 +20,22 @@ impl Loops {
         self.watch_in_flight(device, fleet, now);
         self.dirty.insert(device);
         self.settle_dirty(fleet, now);
+    }
+
+    /// Values of a device were read anew, though they may be the same: those that were too old to
+    /// be believed are not any more.
+    pub fn values_renewed(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
+        if self.minds_age {
+            self.dirty.insert(device);
+            self.settle_dirty(fleet, now);
+        }
+    }
+
+    /// Whether an open operation waits for a device's values to be read anew.
+    #[must_use]
+    pub fn wants_values(&self, device: DeviceId) -> bool {
+        let open = self.by_urgency.iter().filter_map(|id| self.runs.get(id));
+        self.minds_age && open.map(|run| run.place_of(device)).any(is_stale)
     }
 
     /// Finds the place of every device that changed.
@@ -100,9 +117,10 @@ impl Loops {
         let Some(run) = self.runs.get_mut(&id) else { return Place::Unknown };
         let deferred = match run.assignments.get(&device.id).map(|known| &known.state) {
             None => false,
-            Some(AttemptState::Deferred { until, .. }) => {
+            Some(AttemptState::Deferred { until, fault }) => {
                 if now < *until {
-                    return run.set_place(device, Place::Waiting(RETRY_WAITING));
+                    let code = put_off(*until, fault, 0).code();
+                    return run.set_place(device, Place::Waiting(code));
                 }
                 true
             }
@@ -118,8 +136,24 @@ impl Loops {
             busy,
             reserved,
             undoes: run.undoes.as_ref(),
+            operation: Some((id, &run.conduct.operation().policy)),
+            site_devices: self.sites.devices(device.site.as_deref()),
+            now,
         };
-        let place = match identify(&question, device, &mut run.memory) {
+        let verdict = identify(&question, device, &mut run.memory);
+        let target = !matches!(verdict, Eligibility::Excluded { .. });
+        let again = target.then(|| changes_at(&question, device, &mut run.memory)).flatten();
+        run.alarms.set(device.id, again);
+        let crowded = matches!(
+            verdict,
+            Eligibility::Waiting { exclusion: Exclusion::SpreadLimit { .. } }
+        );
+        run.park(device, crowded);
+        if !matches!(verdict, Eligibility::Eligible { .. }) {
+            // The room it was offered, if it was, is another's.
+            self.offer_room(device.site.as_deref());
+        }
+        let place = match verdict {
             Eligibility::Eligible { .. } => Place::Ready,
             Eligibility::Waiting { exclusion } => Place::Waiting(exclusion.code()),
             Eligibility::Excluded { exclusion } if deferred => {
@@ -184,6 +218,10 @@ impl Loops {
                 busy,
                 reserved: None,
                 undoes: None,
+                // When and by whose leave is the follow-up's own question.
+                operation: None,
+                site_devices: 0,
+                now,
             };
             let verdict = identify(&question, device, &mut standard.memory);
             let parent = self.runs.get(&standard.operation);
@@ -281,6 +319,11 @@ impl Loops {
     }
 }
 
+/// Whether a required value of the device is too old.
+fn is_stale(place: Place) -> bool {
+    matches!(place, Place::Waiting("data.stale") | Place::Excluded("data.stale"))
+}
+
 /// Whether an open operation for the whole fleet already carries the name.
 fn covered(
     open: &[OperationId],
@@ -312,7 +355,5 @@ impl Run {
     }
 }
 
-/// The code of `Exclusion::RetryWaiting`.
-const RETRY_WAITING: &str = "retry.waiting";
 /// The code of `Exclusion::RetriesExhausted`.
 const RETRIES_EXHAUSTED: &str = "retries.exhausted";

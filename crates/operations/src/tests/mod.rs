@@ -58,6 +58,7 @@ pub(crate) fn device(id: u64, version: &str) -> Device {
         last_seen: Time::ZERO,
         registrations: 1,
         configurations: std::collections::BTreeMap::new(),
+        consents: std::collections::BTreeMap::new(),
         hold: None,
         habit: model::Habit::default(),
         datamodel: model::Datamodel::default(),
