@@ -10,6 +10,7 @@ type Names = BTreeSet<String>;
 const MANIFEST: &str = "crates/model/src/manifest.rs";
 const POLICY: &str = "crates/model/src/policy.rs";
 const EVIDENCE: &str = "crates/model/src/policy/evidence.rs";
+const WINDOW: &str = "crates/model/src/policy/window.rs";
 const PEER: &str = "crates/model/src/policy/peer.rs";
 const SETTINGS: &str = "crates/server/src/settings.rs";
 const SLOWDOWN: &str = "crates/server/src/slowdown.rs";
@@ -32,7 +33,7 @@ const MANIFEST_TABLES: [Table<'_>; 12] = [
     (MANIFEST, "Expectation", "guard.expect."),
 ];
 
-const POLICY_TABLES: [Table<'_>; 26] = [
+const POLICY_TABLES: [Table<'_>; 28] = [
     (POLICY, "Policy", ""),
     (POLICY, "Rule", "rule."),
     (POLICY, "Stage", "rule.stages."),
@@ -59,6 +60,8 @@ const POLICY_TABLES: [Table<'_>; 26] = [
     (EVIDENCE, "Evidence", "rule."),
     (EVIDENCE, "Latency", "rule.latencies."),
     (EVIDENCE, "Approval", "rule.approval."),
+    (POLICY, "Spread", "spread."),
+    (WINDOW, "Window", "window."),
 ];
 
 const SETTINGS_TABLES: [Table<'_>; 3] = [

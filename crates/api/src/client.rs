@@ -8,12 +8,12 @@ use serde::de::DeserializeOwned;
 use ureq::http;
 
 use crate::{
-    ArtifactReceipt, AssignmentQuery, AssignmentView, DecisionView, DeviceAnswer, DeviceDetail,
-    DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, Health, HistoryEntry, ImportRequest,
-    ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail, OperationSummary,
-    OrderRequest, Page, Plan, PlanRequest, Problem, PublishRequest, PublishResponse, ReadResponse,
-    ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt, SignalRequest, StartRequest, Value,
-    Version, WhyReport, WriteRequest, route,
+    ArtifactReceipt, AssignmentQuery, AssignmentView, ConsentRequest, DecisionView, DeviceAnswer,
+    DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, Health, HistoryEntry,
+    ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail,
+    OperationSummary, OrderRequest, Page, Plan, PlanRequest, Problem, PublishRequest,
+    PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt,
+    SignalRequest, StartRequest, Value, Version, WhyReport, WriteRequest, route,
 };
 
 mod error;
@@ -196,6 +196,18 @@ impl Client {
     /// [`ClientError`] as for every call.
     pub fn unhold(&self, device: &str, order: &OrderRequest) -> Result<DeviceSummary, ClientError> {
         self.send(&route::fill(route::DEVICE_RELEASE, &[device]), order)
+    }
+
+    /// Gives, puts off or withdraws the consent of a device's user or owner to an operation.
+    ///
+    /// # Errors
+    /// [`ClientError`] as for every call.
+    pub fn consent(
+        &self,
+        device: &str,
+        consent: &ConsentRequest,
+    ) -> Result<WhyReport, ClientError> {
+        self.send(&route::fill(route::DEVICE_CONSENT, &[device]), consent)
     }
 
     /// What happened to a device, newest first.

@@ -427,6 +427,19 @@ pub struct WhyReport {
     pub sentence: String,
     /// What would change it; empty when nothing needs to.
     pub remedy: String,
+    /// What was observed, where the answer rests on a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
+    /// When it was observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// What is required, where the answer rests on a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<String>,
+    /// When it is looked at again at the latest, where that is a matter of time; otherwise `remedy`
+    /// says what it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_check: Option<Timestamp>,
     /// Releases it would go through, in order; the last is the goal.
     pub path: Vec<ReleaseRef>,
     /// The questions that were asked, in order.
@@ -612,6 +625,27 @@ pub struct OrderRequest {
     /// Why; stored with the decision.
     pub reason: String,
     /// Who orders it; `api` when absent.
+    pub by: Option<String>,
+}
+
+/// What the user or owner of a device says to an operation whose policy asks for consent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConsentRequest {
+    /// The operation, e.g. `op-1`.
+    pub operation: String,
+    /// How long it is put off, e.g. `2d`, at most `366d`; the device may be changed at once when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defer: Option<String>,
+    /// Whether consent that was given is taken back instead.
+    #[serde(default)]
+    pub withdraw: bool,
+    /// Their words, at most 1000 bytes; kept with the device.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Who consents, at most 255 bytes; `api` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 

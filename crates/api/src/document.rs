@@ -15,12 +15,12 @@ use utoipa::openapi::{
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::{
-    ArtifactReceipt, AssignmentQuery, AssignmentView, DecisionView, DeviceAnswer, DeviceDetail,
-    DeviceQuery, DeviceSummary, Event, ExecuteRequest, FleetSummary, Health, HistoryEntry,
-    ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail,
-    OperationSummary, OrderRequest, Page, PathQuery, Plan, PlanRequest, Problem, PublishRequest,
-    PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt,
-    SignalRequest, StartRequest, Version, WhyQuery, WhyReport, WriteRequest, route,
+    ArtifactReceipt, AssignmentQuery, AssignmentView, ConsentRequest, DecisionView, DeviceAnswer,
+    DeviceDetail, DeviceQuery, DeviceSummary, Event, ExecuteRequest, FleetSummary, Health,
+    HistoryEntry, ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery,
+    OperationDetail, OperationSummary, OrderRequest, Page, PathQuery, Plan, PlanRequest, Problem,
+    PublishRequest, PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport,
+    SignalReceipt, SignalRequest, StartRequest, Version, WhyQuery, WhyReport, WriteRequest, route,
 };
 
 /// Describes every route of the HTTP interface (OpenAPI 3.1 or later).
@@ -248,6 +248,11 @@ impl Document {
             route::DEVICE_RELEASE,
             "unhold",
             "Lets a held or quarantined device be updated again.",
+        ));
+        self.exchange::<ConsentRequest, WhyReport>(Route::post(
+            route::DEVICE_CONSENT,
+            "consent",
+            "Gives, puts off or withdraws the consent of its user or owner to an operation.",
         ));
         self.exchange::<SignalRequest, SignalReceipt>(Route::post(
             route::SIGNALS,

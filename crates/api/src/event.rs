@@ -70,6 +70,19 @@ pub enum EventKind {
         /// Why.
         reason: String,
     },
+    /// The user or owner of a device consented to an operation, or took that back.
+    DeviceConsent {
+        /// Which.
+        device: DeviceRef,
+        /// The operation.
+        operation: OperationRef,
+        /// From when on it may change the device; none when it may not.
+        from: Option<Timestamp>,
+        /// Who said so.
+        by: String,
+        /// Their words; may be empty.
+        reason: String,
+    },
     /// A signal of the business about a device came in.
     DeviceSignal {
         /// Which.
@@ -198,6 +211,7 @@ impl EventKind {
             Self::DevicePresence { .. } => "device_presence",
             Self::DeviceVersion { .. } => "device_version",
             Self::DeviceHold { .. } => "device_hold",
+            Self::DeviceConsent { .. } => "device_consent",
             Self::DeviceSignal { .. } => "device_signal",
             Self::ReleasePublished { .. } => "release_published",
             Self::OperationOpened { .. } => "operation_opened",
@@ -222,6 +236,7 @@ impl EventKind {
             | Self::DeviceProgress { operation, .. }
             | Self::DeviceSettled { operation, .. }
             | Self::DeviceWarned { operation, .. }
+            | Self::DeviceConsent { operation, .. }
             | Self::Progress { operation, .. }
             | Self::OperationEnded { operation, .. } => Some(operation),
             Self::Decided { decision } => Some(&decision.operation),

@@ -25,11 +25,11 @@ mod service;
 mod text;
 
 pub use device::{
-    CheckOutcome, CheckView, Compliance, ComplianceCounts, ConfigurationView, DeviceAnswer,
-    DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, HistoryEntry,
-    HistoryKind, HoldKind, HoldView, ListQuery, ObjectView, OrderRequest, PathQuery, Presence,
-    PresenceCounts, ReadResponse, RegistrationView, SignalReceipt, SignalRequest, ValueView,
-    VersionCount, WhyQuery, WhyReport, WhyVerdict, WriteRequest,
+    CheckOutcome, CheckView, Compliance, ComplianceCounts, ConfigurationView, ConsentRequest,
+    DeviceAnswer, DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary,
+    HistoryEntry, HistoryKind, HoldKind, HoldView, ListQuery, ObjectView, OrderRequest, PathQuery,
+    Presence, PresenceCounts, ReadResponse, RegistrationView, SignalReceipt, SignalRequest,
+    ValueView, VersionCount, WhyQuery, WhyReport, WhyVerdict, WriteRequest,
 };
 pub use document::document;
 pub use event::{Event, EventKind};

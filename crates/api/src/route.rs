@@ -17,6 +17,8 @@ pub const DEVICES: &str = "/api/v1/devices";
 pub const DEVICE: &str = "/api/v1/devices/{device}";
 /// A value on a device, read and written live.
 pub const DEVICE_VALUES: &str = "/api/v1/devices/{device}/values";
+/// A device: consent to an operation.
+pub const DEVICE_CONSENT: &str = "/api/v1/devices/{device}/consent";
 /// Leave a device alone.
 pub const DEVICE_HOLD: &str = "/api/v1/devices/{device}/hold";
 /// Let a device be updated again.

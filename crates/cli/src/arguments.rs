@@ -210,6 +210,22 @@ pub(crate) enum Device {
         #[command(flatten)]
         order: Order,
     },
+    /// Let an operation change a device that waits for its user's or owner's consent
+    Consent {
+        #[command(flatten)]
+        device: DeviceName,
+        /// The operation, e.g. op-1
+        #[arg(long, value_name = "ID")]
+        operation: String,
+        /// Not before that time has passed, e.g. 2d
+        #[arg(long, value_name = "SPAN", conflicts_with = "withdraw")]
+        defer: Option<String>,
+        /// Take back the consent that was given
+        #[arg(long)]
+        withdraw: bool,
+        #[command(flatten)]
+        order: Order,
+    },
     /// Hand over a signal of the business about a device, such as a call to the hotline
     Signal {
         #[command(flatten)]

@@ -360,6 +360,9 @@ pub(crate) fn why(report: &WhyReport, paint: Paint) -> Vec<String> {
         let path: Vec<&str> = report.path.iter().map(|release| release.version.as_str()).collect();
         lines.push(format!(" path: {}", path.join(" → ")));
     }
+    if let Some(at) = &report.next_check {
+        lines.push(format!(" {} {at}", paint.name("next check:")));
+    }
     if !report.remedy.is_empty() {
         lines.push(format!(" {} {}", paint.name("what would change it:"), report.remedy));
     }
@@ -405,6 +408,14 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::DeviceHold { device, held, reason } => {
             let what = if *held { "is left alone" } else { "may be updated again" };
             format!("{} {what}: {reason}", device.endpoint)
+        }
+        EventKind::DeviceConsent { device, operation, from, by, reason } => {
+            let words = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            let what = match from {
+                Some(from) => format!("{} may change it from {from} on", operation.name),
+                None => format!("consent to {} is withdrawn", operation.name),
+            };
+            format!("{}: {what}, by {by}{words}", device.endpoint)
         }
         EventKind::DeviceSignal { device, signal, text, by } => {
             let text = if text.is_empty() { String::new() } else { format!(": {text}") };

@@ -133,6 +133,7 @@ fn why(report: &WhyReport) -> Markup {
                 (report.sentence)
                 @if !report.remedy.is_empty() { " " span .remedy { (report.remedy) } }
             }
+            @if let Some(at) = &report.next_check { p { "Next check: " (moment(at)) } }
             @if report.path.len() > 1 {
                 p { "Way: " @for (at, hop) in report.path.iter().enumerate() {
                     @if at > 0 { " → " } (release_link(hop))

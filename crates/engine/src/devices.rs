@@ -323,6 +323,10 @@ impl Engine {
         self.mark(device, now);
         if changed {
             self.device_changed(device, now);
+        } else if fleet::renews_required(leaves)
+            && self.loops.values_renewed(device, &self.fleet, now)
+        {
+            self.must_activate = true;
         }
     }
 
@@ -340,14 +344,15 @@ impl Engine {
     }
 
     /// Asks anew after a sign of life when nothing tells by itself what requirements depend on:
-    /// the observations were lost with a restart or a move, or the device grants none.
+    /// the observations were lost with a restart or a move, or the device grants none; or when a
+    /// value that did not change since is too old for an operation.
     pub(crate) fn refresh(&mut self, device: DeviceId) {
         let Some(live) = self.lives.get(&device) else { return };
         let told =
             fleet::standing_observations(&live.objects).any(|path| self.is_observed(device, path));
         let known = self.fleet.device(device).is_some_and(model::Device::is_identified);
         let may_ask = live.open.is_empty();
-        if may_ask && !(known && told) {
+        if may_ask && (!(known && told) || self.loops.wants_values(device)) {
             self.identify(device);
         }
     }

@@ -24,5 +24,5 @@ mod views;
 pub use config::Config;
 pub use event::{AskError, AskToken, Event};
 pub use machine::{Engine, Statistics};
-pub use orders::HoldError;
+pub use orders::{ConsentAnswer, ConsentError, HoldError};
 pub use outbox::Batch;

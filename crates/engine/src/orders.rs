@@ -2,8 +2,8 @@
 
 use fleet::Ask;
 use model::{
-    DeviceId, HealthEventKind, Hold, Manifest, OperationId, Policy, Presence, Record, ReleaseId,
-    Time,
+    Consent, Consented, DeviceId, HealthEventKind, Hold, Manifest, OperationId, Policy, Presence,
+    Record, ReleaseId, Time,
 };
 use operations::{OpenError, OpenRequest, OrderError, PublishError};
 
@@ -25,7 +25,100 @@ pub enum HoldError {
     NotHeld(DeviceId),
 }
 
+/// What the user or owner of a device says to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsentAnswer {
+    /// It may change the device from then on.
+    From(Time),
+    /// It may not, whatever was said before.
+    Withdrawn,
+}
+
+/// Why consent was not taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConsentError {
+    /// No device of that number.
+    #[error("{0} is not known; list the devices to see which are")]
+    UnknownDevice(DeviceId),
+    /// No such operation.
+    #[error("{0} does not exist; list the operations to find its number")]
+    UnknownOperation(OperationId),
+    /// The operation has ended.
+    #[error("{0} has ended and changes nothing any more; consent to a later operation")]
+    Ended(OperationId),
+    /// Its policy asks nobody.
+    #[error("{0} needs no consent; start operations with `consent = \"required\"` in the policy")]
+    NotNeeded(OperationId),
+    /// Nothing was given that could be withdrawn.
+    #[error("no consent to {operation} was given for {device}, so none can be withdrawn")]
+    NotGiven {
+        /// The device.
+        device: DeviceId,
+        /// The operation.
+        operation: OperationId,
+    },
+    /// It was granted already.
+    #[error("{operation} is changing {device} already; abort the operation to stop it")]
+    UnderWay {
+        /// The device.
+        device: DeviceId,
+        /// The operation.
+        operation: OperationId,
+    },
+}
+
 impl Engine {
+    /// The user or owner of a device lets an operation change it, at once or from a later time,
+    /// or takes that back. Kept in the device's row, which is durable before the order is
+    /// acknowledged (I15); what was said to operations that have ended is forgotten then.
+    ///
+    /// # Errors
+    /// [`ConsentError`].
+    pub fn consent(
+        &mut self,
+        device: DeviceId,
+        operation: OperationId,
+        answer: ConsentAnswer,
+        by: &str,
+        words: &str,
+        now: Time,
+    ) -> Result<(), ConsentError> {
+        if self.fleet.device(device).is_none() {
+            return Err(ConsentError::UnknownDevice(device));
+        }
+        let known = self.loops.operation(operation);
+        let known = known.ok_or(ConsentError::UnknownOperation(operation))?;
+        if known.state.is_final() {
+            return Err(ConsentError::Ended(operation));
+        }
+        if known.policy.consent == Consent::None {
+            return Err(ConsentError::NotNeeded(operation));
+        }
+        let granted = self.loops.assignment(operation, device);
+        if granted.is_some_and(|known| known.state.is_in_flight()) {
+            return Err(ConsentError::UnderWay { device, operation });
+        }
+        let loops = &self.loops;
+        let Some(row) = self.fleet.device_mut(device) else { return Ok(()) };
+        let goes_on = |id: &OperationId| {
+            loops.operation(*id).is_some_and(|operation| !operation.state.is_final())
+        };
+        match answer {
+            ConsentAnswer::From(from) => {
+                let given = Consented { from, at: now, by: by.to_owned(), words: words.to_owned() };
+                row.consents.insert(operation, given);
+            }
+            ConsentAnswer::Withdrawn => {
+                if row.consents.remove(&operation).is_none() {
+                    return Err(ConsentError::NotGiven { device, operation });
+                }
+            }
+        }
+        row.consents.retain(|id, _| goes_on(id));
+        self.row_changed(device, now);
+        Ok(())
+    }
+
     /// Publishes a release, and starts its operation when a policy is given. The image of a
     /// firmware release must have been added before. The same `key` gives the same operation and
     /// its release, however often it is sent (I15); without an operation there is nothing to keep
@@ -142,7 +235,7 @@ impl Engine {
             return Err(HoldError::AlreadyHeld(device));
         }
         known.hold = Some(Hold::Operator { reason: reason.to_owned() });
-        self.hold_changed(device, now);
+        self.row_changed(device, now);
         Ok(())
     }
 
@@ -155,7 +248,7 @@ impl Engine {
         if known.hold.take().is_none() {
             return Err(HoldError::NotHeld(device));
         }
-        self.hold_changed(device, now);
+        self.row_changed(device, now);
         Ok(())
     }
 
@@ -195,7 +288,8 @@ impl Engine {
         Ok(token)
     }
 
-    fn hold_changed(&mut self, device: DeviceId, now: Time) {
+    /// Makes what was ordered of a device durable and lets the loops look at it again.
+    fn row_changed(&mut self, device: DeviceId, now: Time) {
         self.flush_device(device);
         self.device_changed(device, now);
         self.turn(now);

@@ -10,6 +10,7 @@ use crate::{AskError, Config, Engine, Event};
 
 mod compared;
 mod updates;
+mod waits;
 
 /// Engine and device in one thread; what one sends the other receives at once.
 struct Pair {

@@ -97,6 +97,15 @@ pub fn is_same(device: &Device, leaves: &[Leaf]) -> bool {
     pairs[..2].iter().flatten().next().is_some() && pairs.iter().flatten().all(same)
 }
 
+/// Whether values that requirements ask for are among these, be they the same as before or not.
+#[must_use]
+pub fn renews_required(leaves: &[Leaf]) -> bool {
+    leaves.iter().any(|leaf| {
+        matches!(leaf.path, BATTERY_LEVEL | MEMORY_FREE | SIGNAL_STRENGTH)
+            || POWER_SOURCES.is_prefix_of(leaf.path)
+    })
+}
+
 /// Forgets values that a reboot makes stale.
 pub fn forget_values(device: &mut Device) {
     device.datamodel.values.clear();
@@ -157,11 +166,14 @@ fn utc_offset_minutes(text: &str) -> Option<i32> {
     };
     let digits: String = text[1..].chars().filter(|c| *c != ':').collect();
     let whole = matches!(digits.len(), 2 | 4) && digits.bytes().all(|b| b.is_ascii_digit());
-    if !whole || (text.contains(':') && (digits.len() != 4 || text.as_bytes().get(3) != Some(&b':'))) {
+    if !whole
+        || (text.contains(':') && (digits.len() != 4 || text.as_bytes().get(3) != Some(&b':')))
+    {
         return None;
     }
     let number = |part: &str| part.parse::<i32>().ok();
-    let minutes = number(&digits[..2])? * 60 + number(digits.get(2..).filter(|m| !m.is_empty()).unwrap_or("0"))?;
+    let minutes = number(&digits[..2])? * 60
+        + number(digits.get(2..).filter(|m| !m.is_empty()).unwrap_or("0"))?;
     let valid = minutes <= OFFSET_MINUTES_MAX && digits.get(2..4).is_none_or(|m| m < "60");
     valid.then_some(sign * minutes)
 }

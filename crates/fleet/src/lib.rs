@@ -18,7 +18,7 @@ mod procedure;
 pub use ask::{Answer, Ask, firmware_path};
 pub use configuration::ConfigurationWrite;
 pub use datamodel::{
-    absorb, forget_values, identity_reads, identity_resources, is_same, scalar,
+    absorb, forget_values, identity_reads, identity_resources, is_same, renews_required, scalar,
     standing_observations, value,
 };
 pub use firmware::FirmwareUpdate;

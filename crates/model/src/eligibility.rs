@@ -277,7 +277,9 @@ impl Exclusion {
             Self::BatteryLow { observed, .. } => format!("{observed} %"),
             Self::MemoryLow { observed, .. } => format!("{observed} KiB"),
             Self::LinkWeak { observed, .. } => format!("{observed} dBm"),
-            Self::WindowClosed { utc_offset_minutes, .. } => Offset(*utc_offset_minutes).to_string(),
+            Self::WindowClosed { utc_offset_minutes, .. } => {
+                Offset(*utc_offset_minutes).to_string()
+            }
             Self::SpreadLimit { devices, .. } => format!("{devices} devices"),
             Self::BusyOtherOperation { operation } | Self::LowerPriority { operation } => {
                 operation.to_string()
@@ -406,9 +408,6 @@ impl fmt::Display for Exclusion {
             Self::PathBlockedEdge { from, reason } => {
                 write!(f, "the step from {from} is blocked: {reason}")
             }
-            Self::PathStepPending { step, goal, operation } => {
-                write!(f, "must prove {step} first, which {operation} brings, before {goal}")
-            }
             Self::BatteryLow { observed, required, .. } => {
                 write!(f, "battery at {observed} %, {required} % needed")
             }
@@ -421,22 +420,6 @@ impl fmt::Display for Exclusion {
                 write!(f, "signal at {observed} dBm, {required} dBm needed")
             }
             Self::LinkUnknown => f.write_str("never reported its signal"),
-            Self::DataStale { value, at, max_age } => {
-                write!(f, "{value} was read at {at}, more than {max_age} ago")
-            }
-            Self::WindowClosed { opens, windows, utc_offset_minutes, told } => {
-                let clock = Offset(*utc_offset_minutes);
-                let whose = if *told { "its clock" } else { "the policy's clock" };
-                write!(f, "no window is open ({windows} by {whose}, {clock}), next at {opens}")
-            }
-            Self::ConsentPending => f.write_str("waits for its user's or owner's consent"),
-            Self::ConsentDeferredUntil { until, by } => {
-                write!(f, "put off until {until} by {by}")
-            }
-            Self::SpreadLimit { site, devices, devices_max } => write!(
-                f,
-                "{devices} devices of site {site} are being changed, at most {devices_max} may be"
-            ),
             Self::OfflineWaiting { presence: Presence::Asleep, last_seen } => {
                 write!(f, "asleep, last heard of at {last_seen}")
             }
@@ -460,6 +443,40 @@ impl fmt::Display for Exclusion {
             Self::RetriesExhausted { attempts } => {
                 write!(f, "failed {attempts} times, the most allowed")
             }
+            Self::PathStepPending { .. }
+            | Self::DataStale { .. }
+            | Self::WindowClosed { .. }
+            | Self::ConsentPending
+            | Self::ConsentDeferredUntil { .. }
+            | Self::SpreadLimit { .. } => self.tell_circumstance(f),
+        }
+    }
+}
+
+impl Exclusion {
+    /// The sentence of what lies in the time, in people's leave, or in what goes on beside.
+    fn tell_circumstance(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PathStepPending { step, goal, operation } => {
+                write!(f, "must prove {step} first, which {operation} brings, before {goal}")
+            }
+            Self::DataStale { value, at, max_age } => {
+                write!(f, "{value} was read at {at}, more than {max_age} ago")
+            }
+            Self::WindowClosed { opens, windows, utc_offset_minutes, told } => {
+                let clock = Offset(*utc_offset_minutes);
+                let whose = if *told { "its clock" } else { "the policy's clock" };
+                write!(f, "no window is open ({windows} by {whose}, {clock}), next at {opens}")
+            }
+            Self::ConsentPending => f.write_str("waits for its user's or owner's consent"),
+            Self::ConsentDeferredUntil { until, by } => {
+                write!(f, "put off until {until} by {by}")
+            }
+            Self::SpreadLimit { site, devices, devices_max } => write!(
+                f,
+                "{devices} devices of site {site} are being changed, at most {devices_max} may be"
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -327,10 +327,17 @@ pub struct Requires {
 }
 
 impl Requires {
-    /// Whether it asks for a value of the device.
-    #[must_use]
-    pub const fn asks_values(&self) -> bool {
-        self.battery.is_some() || self.free_memory.is_some() || self.link.is_some()
+    /// What is wrong with the greatest age of values, if anything.
+    fn age_problem(&self) -> Option<&'static str> {
+        let age = self.max_age?;
+        if age == Span::secs(0) {
+            return Some("`max_age` is 0; no value is ever that young");
+        }
+        let asked = self.battery.is_some() || self.free_memory.is_some() || self.link.is_some();
+        (!asked).then_some(
+            "`max_age` is given and no value is required; add requires.battery, \
+             requires.free_memory or requires.link, or leave it out",
+        )
     }
 }
 
@@ -572,18 +579,8 @@ impl Manifest {
         {
             return at("percent", charge_refused(battery.percent.into()));
         }
-        if let Some(age) = self.requires.max_age {
-            if age == Span::secs(0) {
-                return at("max_age", "`max_age` is 0; no value is ever that young".to_owned());
-            }
-            if !self.requires.asks_values() {
-                return at(
-                    "max_age",
-                    "`max_age` is given and no value is required; add requires.battery, \
-                     requires.free_memory or requires.link, or leave it out"
-                        .to_owned(),
-                );
-            }
+        if let Some(problem) = self.requires.age_problem() {
+            return at("max_age", problem.to_owned());
         }
         if let Some(guard) = self.guard.iter().find(|guard| guard.expect == Expectation::default())
         {

@@ -130,6 +130,21 @@ impl Journal {
         self.wake();
     }
 
+    /// Tells of what the user or owner of a device said to an operation.
+    pub(crate) fn consent(
+        &self,
+        device: DeviceRef,
+        operation: OperationId,
+        from: Option<Time>,
+        by: String,
+        reason: String,
+        now: Time,
+    ) {
+        let (operation, from) = (operation.into(), from.map(Into::into));
+        self.lock().push(EventKind::DeviceConsent { device, operation, from, by, reason }, now);
+        self.wake();
+    }
+
     /// Whether progress was held back that [`Journal::settle`] would tell.
     pub(crate) fn is_owing(&self) -> bool {
         self.lock().progress.values().any(|paced| paced.owed)

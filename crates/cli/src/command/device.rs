@@ -2,8 +2,8 @@
 
 use api::client::Client;
 use api::{
-    DeviceDetail, DeviceQuery, DeviceSummary, ListQuery, OrderRequest, SignalRequest, Value,
-    ValueView,
+    ConsentRequest, DeviceDetail, DeviceQuery, DeviceSummary, ListQuery, OrderRequest,
+    SignalRequest, Value, ValueView,
 };
 
 use super::{operator, print_list};
@@ -32,6 +32,19 @@ pub(super) fn run(command: &Device, client: &Client, output: &Output) -> Result<
         Device::Release { device, order } => {
             let summary = client.unhold(&device.device, &request(order))?;
             ordered(&summary, "may be updated again", output)
+        }
+        Device::Consent { device, operation, defer, withdraw, order } => {
+            let OrderRequest { reason, by } = request(order);
+            let (operation, defer) = (operation.clone(), defer.clone());
+            let consent = ConsentRequest { operation, defer, withdraw: *withdraw, reason, by };
+            let report = client.consent(&device.device, &consent)?;
+            if output.is_for_people() {
+                let (endpoint, answer) = (&report.device.endpoint, report.verdict.as_str());
+                output.line(&format!("{endpoint}: {answer}, {}", report.sentence))?;
+            } else {
+                output.json(&report)?;
+            }
+            Ok(Exit::Done)
         }
         Device::Signal { device, kind, text } => signal(&device.device, kind, text, client, output),
     }

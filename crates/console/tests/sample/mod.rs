@@ -364,6 +364,10 @@ fn why() -> WhyReport {
         code: "battery.low".to_owned(),
         sentence: "battery at 31 %, 40 % needed".to_owned(),
         remedy: "It joins by itself when it reports enough charge.".to_owned(),
+        observed: Some("31 %".to_owned()),
+        observed_at: Some(at(300)),
+        required: Some("at least 40 %".to_owned()),
+        next_check: None,
         path: vec![
             ReleaseRef {
                 id: 1,

@@ -56,6 +56,7 @@ fn check(good: &str, bad: &str, line: usize, says: &[&str]) {
 #[test]
 fn errors_point_at_the_line_and_say_what_is_allowed() {
     check("class   =", "klass   =", 7, &["unknown field `klass`", "`class`"]);
+    check("[confirm]", "max_age = \"0s\"\n[confirm]", 28, &["`max_age` is 0"]);
     check("\"major\"", "\"huge\"", 7, &["unknown variant `huge`", "`critical`", "`hotfix`"]);
     check("manifest = 1", "manifest = 2", 2, &["format 2", "manifest = 1"]);
     check("9f86d0", "9F86D0", 16, &["64 lower-case hexadecimal"]);
@@ -89,4 +90,18 @@ fn a_release_is_a_firmware_or_a_configuration() {
     assert_eq!(refused.line, twice.trim_end().lines().count() - 1);
     let not_a_number = format!("{neither}\n{}", write.replace("300", "nan"));
     assert!(Manifest::from_toml(&not_a_number).unwrap_err().message.contains("/1/0/1"));
+}
+
+#[test]
+fn a_greatest_age_needs_a_value_and_a_word_on_what_follows() {
+    let aged = FIRMWARE.replace("[confirm]", "max_age = \"1h\"\n[confirm]");
+    let remarks = Manifest::from_toml(&aged).unwrap().lint();
+    assert!(remarks.iter().any(|remark| remark.contains("counts as met")), "{remarks:?}");
+    let waits = aged.replace("max_age", "unknown = \"wait\"\nmax_age");
+    assert!(Manifest::from_toml(&waits).unwrap().lint().is_empty());
+    let nothing = aged
+        .replace("battery = { percent = 40, or_external_power = true }\n", "")
+        .replace("link    = { min_rssi_dbm = -105 }\n", "");
+    let error = Manifest::from_toml(&nothing).unwrap_err();
+    assert!(error.message.contains("add requires.battery"), "{error}");
 }

@@ -76,7 +76,8 @@ impl TryFrom<String> for TimeOfDay {
                 .then(|| digits.parse::<u16>().ok())
                 .flatten()
         };
-        let parts = text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
+        let parts =
+            text.split_once(':').and_then(|(hour, minute)| Some((two(hour)?, two(minute)?)));
         match parts {
             Some((hour @ 0..=23, minute @ 0..=59)) => Ok(Self(hour * 60 + minute)),
             Some((24, 0)) => Ok(Self(24 * 60)),
@@ -128,7 +129,11 @@ pub fn opening(windows: &[Window], utc_offset_minutes: i32, now: Time) -> Openin
     // How long it stays open from a moment of the week on, by the windows open then.
     let open_for = |at: u64| {
         let into = |start: u64| (at + WEEK - start) % WEEK;
-        spans.iter().filter(|(start, length)| into(*start) < *length).map(|(start, length)| length - into(*start)).max()
+        spans
+            .iter()
+            .filter(|(start, length)| into(*start) < *length)
+            .map(|(start, length)| length - into(*start))
+            .max()
     };
     let mut open = 0;
     while let Some(more) = open_for((of_week + open) % WEEK) {
@@ -277,5 +282,38 @@ mod tests {
         }
         assert_eq!(window("sat sun 01:00-05:00").problem(), None);
         assert_eq!(window("mon 22:00-02:00").to_string(), "mon 22:00-02:00");
+    }
+
+    #[test]
+    fn a_policy_says_when_and_where_and_keeps_its_older_form() {
+        let policy = |text: &str| crate::Policy::from_toml(text);
+        for (text, part) in [
+            ("utc_offset_minutes = 841", "-840 to 840"),
+            ("spread = { by = \"site\", devices_max = 0 }", "at least one"),
+            ("spread = { by = \"gateway\", devices_max = 1 }", "`site`"),
+            ("[[window]]\nfrom = \"01:00\"\nto = \"01:00\"", "whole day"),
+            ("[[window]]\nfrom = \"1 am\"\nto = \"04:00\"", "not a time of day"),
+            ("[[window]]\ndays = [\"monday\"]\nfrom = \"01:00\"\nto = \"02:00\"", "`mon`"),
+            ("[[window]]\nfrom = \"01:00\"\nuntil = \"04:00\"", "unknown field `until`"),
+            ("consent = \"asked\"", "`required`"),
+        ] {
+            let error = policy(text).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+        let many = "[[window]]\nfrom = \"01:00\"\nto = \"02:00\"\n".repeat(33);
+        assert!(policy(&many).unwrap_err().contains("at most 32"));
+        // What does not use the keys is stored as before, and what was stored before is read.
+        let plain = serde_json::to_string(&crate::Policy::default()).unwrap();
+        for key in ["window", "utc_offset_minutes", "spread", "consent"] {
+            assert!(!plain.contains(key), "{plain}");
+        }
+        let full = policy(
+            "consent = \"required\"\nutc_offset_minutes = 60\n\
+             spread = { by = \"site\", devices_max = 2 }\n\
+             [[window]]\ndays = [\"sat\"]\nfrom = \"22:00\"\nto = \"06:00\"",
+        )
+        .unwrap();
+        let stored = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<crate::Policy>(&stored).unwrap(), full);
     }
 }

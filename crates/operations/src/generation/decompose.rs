@@ -125,7 +125,9 @@ impl Targets {
         let mut ready: Vec<_> = strata.iter().map(|stratum| stratum.ready.iter()).collect();
         seats(&counts, u64::from(size))
             .into_iter()
-            .filter_map(|at| ready[at].by_ref().map(|(_, device)| *device).find(|device| takes(*device)))
+            .filter_map(|at| {
+                ready[at].by_ref().map(|(_, device)| *device).find(|device| takes(*device))
+            })
             .collect()
     }
 

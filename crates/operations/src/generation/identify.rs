@@ -163,7 +163,10 @@ pub(crate) fn explain(question: &Question<'_>, device: &Device) -> Vec<Check> {
     all.extend(values_asked(question, device, &standing));
     all.push(asked("window", window(question, device), window_shown(question, device)));
     let last_seen = Some(device.last_seen);
-    all.push(Asked { at: last_seen, ..asked("presence", presence(device), "in contact".to_owned()) });
+    all.push(Asked {
+        at: last_seen,
+        ..asked("presence", presence(device), "in contact".to_owned())
+    });
     all.push(asked("spread", spread(question, device), spread_shown(question, device)));
     let mut failed = false;
     all.into_iter().map(|asked| step(asked, question.now, &mut failed)).collect()

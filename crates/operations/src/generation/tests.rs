@@ -62,8 +62,7 @@ fn verdict_in(
     change(&mut device);
     let claim = |operation| Claim { operation, release: ReleaseId(9) };
     let (busy, reserved) = (busy.map(claim), reserved.map(claim));
-    let question =
-        Question { busy, reserved, ..asked(&release, &graph, scope) };
+    let question = Question { busy, reserved, ..asked(&release, &graph, scope) };
     let verdict = identify(&question, &device, &mut Memory::default());
     let text = match &verdict {
         Eligibility::Eligible { path } => format!("eligible in {}", path.len()),
@@ -319,7 +318,10 @@ fn offline_devices_take_no_place_and_newcomers_slot_in() {
     let mut other = Targets::new(1);
     (1..=200).rev().for_each(|id| other.put(DeviceId(id), Place::Ready, ["A", "1.0", ""]));
     (1..=200).for_each(|id| targets.put(DeviceId(id), Place::Ready, ["A", "1.0", ""]));
-    assert_eq!(targets.decompose(200, None, &mut |_| true), other.decompose(200, None, &mut |_| true));
+    assert_eq!(
+        targets.decompose(200, None, &mut |_| true),
+        other.decompose(200, None, &mut |_| true)
+    );
     targets.put(DeviceId(3), Place::Excluded("already_current"), ["A", "2.0", ""]);
     assert_eq!(targets.codes(), &BTreeMap::from([("already_current", 1)]));
     assert_eq!(targets.excluded(), 1);
@@ -342,5 +344,9 @@ fn devices_cannot_make_strata_without_bound() {
     }
     assert!(targets.strata().count() <= 257, "{}", targets.strata().count());
     assert_eq!((targets.ready(), targets.excluded()), (2_000, 0));
-    assert_eq!(targets.decompose(5_000, None, &mut |_| true).len(), 2_000, "every device is reached");
+    assert_eq!(
+        targets.decompose(5_000, None, &mut |_| true).len(),
+        2_000,
+        "every device is reached"
+    );
 }

@@ -145,7 +145,9 @@ impl Loops {
             let tries = assignments.get(&id).map_or(1, |known| known.tries() + 1);
             let allowed = filter(operation.state, tries, &operation.policy.retry);
             if allowed {
-                site.map(|site| *taken.entry(site).or_default() += 1);
+                if let Some(site) = site {
+                    *taken.entry(site).or_default() += 1;
+                }
                 members.push(Member { device: id, path });
             }
             allowed

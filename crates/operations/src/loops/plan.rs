@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Device, DeviceId, Eligibility, Exclusion, Fleet, OperationId, OperationState, Policy, Release, ReleaseId,
-    Scope, Time, Version,
+    Device, DeviceId, Eligibility, Exclusion, Fleet, OperationId, OperationState, Policy, Release,
+    ReleaseId, Scope, Time, Version,
 };
 
 use super::{Loops, Run};
@@ -71,11 +71,7 @@ impl Loops {
     }
 
     /// The operation that changes a device now, and what it installs.
-    pub(super) fn busy_with(
-        &self,
-        device: DeviceId,
-        except: Option<OperationId>,
-    ) -> Option<Claim> {
+    pub(super) fn busy_with(&self, device: DeviceId, except: Option<OperationId>) -> Option<Claim> {
         let operation = self.busy.get(&device).copied().filter(|id| Some(*id) != except)?;
         let run = self.runs.get(&operation)?;
         let hop = run.assignments.get(&device).and_then(|known| known.path.first().copied());

@@ -5,8 +5,8 @@ use model::{
     OperationState, Presence, Progress, Release, Time, Version,
 };
 
-use super::{Loops, Run};
 use super::book::may_sleep;
+use super::{Loops, Run};
 use crate::enforcement::{After, Assessment, Attempt, Reading, assess, extract, retry};
 use crate::generation::{Place, is_closed, version_of};
 use crate::{Event, Output};
@@ -103,7 +103,8 @@ impl Loops {
             }
             let mut woke = false;
             while let Some(device) = run.alarms.pop_due(now) {
-                let waited = matches!(run.place_of(device), Place::Waiting(code) if WAKES.contains(&code));
+                let waited =
+                    matches!(run.place_of(device), Place::Waiting(code) if WAKES.contains(&code));
                 woke |= waited;
                 self.dirty.insert(device);
             }

@@ -84,10 +84,8 @@ impl Loops {
         let Some(run) = self.runs.get(&id) else {
             return Eligibility::Excluded { exclusion: Exclusion::NotPicked };
         };
-        if let Some(known) = run
-            .assignments
-            .get(&device.id)
-            .and_then(|known| self.standing(run, known, now))
+        if let Some(known) =
+            run.assignments.get(&device.id).and_then(|known| self.standing(run, known, now))
         {
             return known;
         }

@@ -9,7 +9,7 @@ use super::evidence::stratum_parts;
 use super::views::put_off;
 use super::{Loops, Run, Standard};
 use crate::OpenRequest;
-use crate::generation::{Claim, Memory, changes_at, Place, Question, Urgency, identify};
+use crate::generation::{Claim, Memory, Place, Question, Urgency, changes_at, identify};
 use crate::mix::mix;
 
 impl Loops {
@@ -23,12 +23,13 @@ impl Loops {
     }
 
     /// Values of a device were read anew, though they may be the same: those that were too old to
-    /// be believed are not any more.
-    pub fn values_renewed(&mut self, device: DeviceId, fleet: &Fleet, now: Time) {
+    /// be believed are not any more. Returns whether that matters to any release.
+    pub fn values_renewed(&mut self, device: DeviceId, fleet: &Fleet, now: Time) -> bool {
         if self.minds_age {
             self.dirty.insert(device);
             self.settle_dirty(fleet, now);
         }
+        self.minds_age
     }
 
     /// Whether an open operation waits for a device's values to be read anew.
@@ -144,10 +145,8 @@ impl Loops {
         let target = !matches!(verdict, Eligibility::Excluded { .. });
         let again = target.then(|| changes_at(&question, device, &mut run.memory)).flatten();
         run.alarms.set(device.id, again);
-        let crowded = matches!(
-            verdict,
-            Eligibility::Waiting { exclusion: Exclusion::SpreadLimit { .. } }
-        );
+        let crowded =
+            matches!(verdict, Eligibility::Waiting { exclusion: Exclusion::SpreadLimit { .. } });
         run.park(device, crowded);
         if !matches!(verdict, Eligibility::Eligible { .. }) {
             // The room it was offered, if it was, is another's.

@@ -13,7 +13,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use engine::{AskError, HoldError};
+use engine::{AskError, ConsentError, HoldError};
 use serde::de::DeserializeOwned;
 use store::{ArtifactError, StoreError};
 
@@ -152,6 +152,18 @@ impl From<HoldError> for Refusal {
     fn from(error: HoldError) -> Self {
         let code = match &error {
             HoldError::UnknownDevice(_) => ProblemCode::NotFound,
+            _ => ProblemCode::Conflict,
+        };
+        Self::told(code, &error)
+    }
+}
+
+impl From<ConsentError> for Refusal {
+    fn from(error: ConsentError) -> Self {
+        let code = match &error {
+            ConsentError::UnknownDevice(_) | ConsentError::UnknownOperation(_) => {
+                ProblemCode::NotFound
+            }
             _ => ProblemCode::Conflict,
         };
         Self::told(code, &error)

@@ -5,6 +5,7 @@
 
 mod answer;
 mod archive;
+mod consent;
 mod events;
 mod fleet;
 mod guard;
@@ -171,6 +172,7 @@ fn interface() -> Router<Arc<Site>> {
         .route(route::DEVICE, get(fleet::device))
         .route(route::DEVICE_HISTORY, get(fleet::history))
         .route(route::DEVICE_WHY, get(fleet::why))
+        .route(route::DEVICE_CONSENT, post(consent::consent))
         .route(route::DEVICE_HOLD, post(fleet::hold))
         .route(route::DEVICE_RELEASE, post(fleet::release))
         .route(route::DEVICE_VALUES, get(values::read).put(values::write).post(values::execute))

@@ -127,6 +127,10 @@ impl<'a> View<'a> {
             code: String::new(),
             sentence: String::new(),
             remedy: String::new(),
+            observed: None,
+            observed_at: None,
+            required: None,
+            next_check: None,
             path: Vec::new(),
             checks: self
                 .loops
@@ -197,6 +201,10 @@ impl<'a> View<'a> {
         report.code = exclusion.code().to_owned();
         report.sentence = exclusion.to_string();
         report.remedy = exclusion.remedy().to_owned();
+        report.observed = exclusion.observed();
+        report.observed_at = exclusion.observed_at().map(Into::into);
+        report.required = exclusion.required();
+        report.next_check = exclusion.next_check().map(Into::into);
     }
 
     /// What a device is to a release that no operation brings: a plan for that device alone.
@@ -227,6 +235,10 @@ impl<'a> View<'a> {
             code: code.to_owned(),
             sentence: sentence.to_owned(),
             remedy: remedy.to_owned(),
+            observed: None,
+            observed_at: None,
+            required: None,
+            next_check: None,
             path: Vec::new(),
             checks: Vec::new(),
             assignment: None,
