@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    AttemptState, DeviceId, Fleet, OperationId, OperationState, Origin, Reason, ReleaseId, Scope,
-    StratumScope, Time, Undo, Version,
+    AttemptState, Consent, DeviceId, Fleet, OperationId, OperationState, Origin, Policy, Reason,
+    ReleaseId, Scope, StratumScope, Time, Undo, Version,
 };
 
 use super::{Loops, Run};
@@ -81,8 +81,9 @@ impl Loops {
             return;
         }
         // The budget of the operation is enough for its undoing: these devices are at risk as
-        // long as they are not taken back. What is undone is not undone again.
-        let policy = run.operation().policy.clone();
+        // long as they are not taken back. What is undone is not undone again. Who let a device be
+        // changed is not asked whether the harm may be taken back.
+        let policy = Policy { consent: Consent::None, ..run.operation().policy.clone() };
         let seed = mix(run.operation().seed, self.next_operation().0);
         let request = OpenRequest {
             release,

@@ -1,8 +1,8 @@
 //! Watching the fleet: each device's place in each open operation, and compliance afterwards.
 
 use model::{
-    AttemptState, Device, DeviceId, Eligibility, Exclusion, Fleet, OperationId, OperationState,
-    Origin, Policy, Rate, Release, ReleaseId, ReleaseName, Scope, Time, Version,
+    AttemptState, Consent, Device, DeviceId, Eligibility, Exclusion, Fleet, OperationId,
+    OperationState, Origin, Policy, Rate, Release, ReleaseId, ReleaseName, Scope, Time, Version,
 };
 
 use super::evidence::stratum_parts;
@@ -143,15 +143,12 @@ impl Loops {
         };
         let verdict = identify(&question, device, &mut run.memory);
         let target = !matches!(verdict, Eligibility::Excluded { .. });
-        let again = target.then(|| changes_at(&question, device, &mut run.memory)).flatten();
+        let policy = &run.conduct.operation().policy;
+        let by_clock =
+            self.minds_age || !policy.window.is_empty() || policy.consent != Consent::None;
+        let again = (target && by_clock).then(|| changes_at(&question, device, &mut run.memory));
+        let again = again.flatten();
         run.alarms.set(device.id, again);
-        let crowded =
-            matches!(verdict, Eligibility::Waiting { exclusion: Exclusion::SpreadLimit { .. } });
-        run.park(device, crowded);
-        if !matches!(verdict, Eligibility::Eligible { .. }) {
-            // The room it was offered, if it was, is another's.
-            self.offer_room(device.site.as_deref());
-        }
         let place = match verdict {
             Eligibility::Eligible { .. } => Place::Ready,
             Eligibility::Waiting { exclusion } => Place::Waiting(exclusion.code()),
@@ -161,7 +158,12 @@ impl Loops {
             }
             Eligibility::Excluded { exclusion } => Place::Excluded(exclusion.code()),
         };
-        self.runs.get_mut(&id).map_or(place, |run| run.set_place(device, place))
+        let place = self.runs.get_mut(&id).map_or(place, |run| run.set_place(device, place));
+        if place != Place::Ready {
+            // The room it was offered, if it was, is another's.
+            self.offer_room(device.site.as_deref());
+        }
+        place
     }
 
     /// Whether a follow-up operation leaves a device alone, because the release failed on it
@@ -350,6 +352,7 @@ impl Run {
         let known = self.assignments.get(&device.id);
         let stratum = stratum_parts(&self.conduct, &self.release, known, device);
         self.targets.put(device.id, place, stratum);
+        self.park(device, place == Place::Waiting("spread.limit"));
         place
     }
 }

@@ -8,7 +8,8 @@ use model::{
 };
 
 use super::scenes::{Bench, dispatched};
-use super::{firmware, fleet, observed, policy};
+use super::world::{Nature, World};
+use super::{config, firmware, fleet, observed, policy};
 
 impl Bench {
     /// The reason code of a device in an operation, as `why` and lists tell it.
@@ -343,4 +344,43 @@ fn a_device_that_puts_the_installation_off_is_shown_so() {
     assert_eq!(exclusion.code(), "consent.deferred_until");
     assert_eq!(exclusion.next_check(), Some(bench.now + Duration::from_secs(30)));
     assert_eq!(dispatched(bench.later(30)).len(), 1);
+}
+
+/// Whatever happens between: windows and sites hold, and everyone is done in the end.
+#[test]
+fn windows_and_sites_hold_over_restarts() {
+    for seed in 0..6 {
+        let mut devices = fleet(24, "1.0.0");
+        for id in 1..=24 {
+            let device = devices.device_mut(DeviceId(id)).unwrap();
+            device.site = Some(format!("site {}", id % 5).into());
+        }
+        let mut world = World::new(seed, config(), devices, &[Nature::Good, Nature::Flaky(1)]);
+        let windows = "spread = { by = \"site\", devices_max = 2 }\n\
+             [[window]]\nfrom = \"00:30\"\nto = \"00:31\"\n\
+             [[window]]\nfrom = \"03:00\"\nto = \"03:01\"";
+        let policy = windowed(windows);
+        let goal = firmware("sensor", "2.0.0", "");
+        world.loops.publish(goal, "test", Some(policy), &world.fleet, seed, world.now).unwrap();
+        world.turn(false);
+        let mut steps = 0;
+        while world.step(steps % 7 == seed) {
+            steps += 1;
+            let mut at_site = std::collections::BTreeMap::new();
+            for known in world.durable.assignments.values() {
+                if known.state.is_in_flight() {
+                    let device = world.fleet.device(known.device).unwrap();
+                    *at_site.entry(device.site.clone()).or_insert(0) += 1;
+                }
+            }
+            assert!(at_site.values().all(|devices| *devices <= 2), "seed {seed}: {at_site:?}");
+        }
+        for grant in world.durable.grants.values() {
+            let minute = grant.at.as_micros() / 60_000_000 % 1_440;
+            assert!(matches!(minute, 30 | 180), "seed {seed}: granted at {}", grant.at);
+        }
+        let counts = world.loops.counts(OperationId(1)).unwrap();
+        assert_eq!(counts.succeeded, 24, "seed {seed}, {} restarts: {counts:?}", world.restarts);
+        assert!(world.restarts > 0);
+    }
 }
