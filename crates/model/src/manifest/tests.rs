@@ -56,7 +56,7 @@ fn check(good: &str, bad: &str, line: usize, says: &[&str]) {
 #[test]
 fn errors_point_at_the_line_and_say_what_is_allowed() {
     check("class   =", "klass   =", 7, &["unknown field `klass`", "`class`"]);
-    check("[confirm]", "max_age = \"0s\"\n[confirm]", 28, &["`max_age` is 0"]);
+    check("[confirm]", "max_age = \"0s\"\n[confirm]", 26, &["`max_age` is 0"]);
     check("\"major\"", "\"huge\"", 7, &["unknown variant `huge`", "`critical`", "`hotfix`"]);
     check("manifest = 1", "manifest = 2", 2, &["format 2", "manifest = 1"]);
     check("9f86d0", "9F86D0", 16, &["64 lower-case hexadecimal"]);

@@ -305,7 +305,7 @@ mod tests {
         // What does not use the keys is stored as before, and what was stored before is read.
         let plain = serde_json::to_string(&crate::Policy::default()).unwrap();
         for key in ["window", "utc_offset_minutes", "spread", "consent"] {
-            assert!(!plain.contains(key), "{plain}");
+            assert!(!plain.contains(&format!("\"{key}\"")), "{plain}");
         }
         let full = policy(
             "consent = \"required\"\nutc_offset_minutes = 60\n\
