@@ -286,6 +286,8 @@ fn device(id: u64, strata: u64, now: Time) -> Device {
         registrations: 1,
         configurations: BTreeMap::new(),
         hold: None,
+        habit: model::Habit::default(),
+        consents: BTreeMap::new(),
         datamodel: Datamodel::default(),
     }
 }
