@@ -395,7 +395,7 @@ mod tests {
             }
         }
         assert!(references > 50, "{references}");
-        assert_eq!(json["paths"].as_object().unwrap().len(), 27);
+        assert_eq!(json["paths"].as_object().unwrap().len(), 28);
         assert!(json["openapi"].as_str().unwrap().starts_with("3."));
         let read = &json["paths"][route::DEVICE_VALUES]["get"];
         let names: Vec<&str> = read["parameters"]

@@ -216,7 +216,7 @@ mod tests {
     }
 
     fn window(text: &str) -> Window {
-        let (days, times) = text.trim().rsplit_once(' ').unwrap_or(("", text.trim()));
+        let (days, times) = text.trim().rsplit_once(' ').unwrap_or_else(|| ("", text.trim()));
         let (from, to) = times.split_once('-').unwrap();
         let days: Vec<String> = days.split_whitespace().map(|day| format!("\"{day}\"")).collect();
         let toml = format!("days = [{}]\nfrom = \"{from}\"\nto = \"{to}\"", days.join(","));
