@@ -13,6 +13,7 @@ mod decision;
 mod device;
 mod eligibility;
 mod exact;
+mod facts;
 mod habit;
 mod id;
 mod look;
@@ -30,6 +31,7 @@ pub use decision::{Decision, Inputs, Measure, Reason, ReportedRates, Variation, 
 pub use device::{Consented, Datamodel, Device, Fleet, Hold, Observed, Presence, Scalar};
 pub use eligibility::{Check, Eligibility, Exclusion};
 pub use exact::Exact;
+pub use facts::{FleetFacts, HealthFacts, InstalledFacts, StratumFacts, TimesFacts};
 pub use habit::{Habit, class_longest_s, gap_class};
 pub use id::{BadEndpointName, DeviceId, EndpointName, OperationId, ReleaseId, UnknownId};
 pub use look::{

@@ -108,7 +108,9 @@ fn civil(days: u64) -> (u64, u64, u64) {
 }
 
 /// A span of time written as people write it: `500ms`, `15m`, `1h30m`, `3d`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
 

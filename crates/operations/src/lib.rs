@@ -11,6 +11,7 @@
 
 mod conduct;
 mod config;
+mod control;
 mod enforcement;
 mod error;
 pub mod evidence;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use conduct::{Conduct, Pool};
 pub use config::Config;
+pub use control::ControlHealth;
 pub use enforcement::Attempts;
 pub use error::{OpenError, OrderError, PublishError};
 pub use generation::{Seats, seats};

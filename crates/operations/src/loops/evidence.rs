@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use model::{
     Arm, Assignment, AttemptState, Device, DeviceId, EvidencePlan, FaultKind, Fleet,
-    HealthEventKind, Look, OperationId, OperationState, Origin, Record, Release, ReleaseName,
-    Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan, StratumScope, Time,
-    Version,
+    HealthEventKind, Look, OperationId, OperationState, Origin, Policy, Record, Release,
+    ReleaseName, Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan, StratumScope,
+    Time, Version,
 };
 
 use super::{Loops, Run};
@@ -211,7 +211,7 @@ impl Experience {
         if gap_s == 0 {
             return;
         }
-        let config = SilenceConfig::default();
+        let config = habits();
         let kinds = self.gaps.len();
         if let Some(gaps) = self.gaps.get_mut(hardware) {
             gaps.observe(gap_s, &config);
@@ -219,6 +219,22 @@ impl Experience {
             // Devices report free text; the habits of the first kinds are learned.
             self.gaps.entry(hardware.to_owned()).or_default().observe(gap_s, &config);
         }
+    }
+
+    /// Times between contacts of one hardware.
+    pub(super) fn gaps(&self, hardware: &str) -> Option<&Gaps> {
+        self.gaps.get(hardware)
+    }
+
+    /// The same of every hardware.
+    pub(super) fn all_gaps(&self) -> impl Iterator<Item = &Gaps> {
+        self.gaps.values()
+    }
+
+    /// Installations of a release's finished operations, by hardware.
+    pub(super) fn installs(&self, name: &ReleaseName) -> impl Iterator<Item = (&str, History)> {
+        let known = self.installs.get(name).into_iter().flatten();
+        known.map(|(hardware, history)| (hardware.as_str(), *history))
     }
 
     /// Silence after which a device counts as lost.
@@ -231,7 +247,7 @@ impl Experience {
     }
 
     /// Outcomes of a release's installations, the whole fleet first, then one hardware.
-    fn history(&self, name: &ReleaseName, hardware: &str) -> [History; 2] {
+    pub(super) fn history(&self, name: &ReleaseName, hardware: &str) -> [History; 2] {
         let Some(known) = self.installs.get(name) else { return [History::default(); 2] };
         let fleet = known.values().fold(History::default(), |sum, one| History {
             failures: sum.failures + one.failures,
@@ -467,9 +483,18 @@ pub(super) fn stratum_parts<'a>(
         Some(assignment) => assignment.version_before.as_ref(),
         None => version_of(release, device),
     };
+    parts_under(&conduct.operation().policy, version, device)
+}
+
+/// The parts that a policy tells apart of a device that ran `version` before.
+pub(super) fn parts_under<'a>(
+    policy: &Policy,
+    version: Option<&'a Version>,
+    device: &'a Device,
+) -> [&'a str; 3] {
     let hardware = device.hardware.as_deref().unwrap_or("");
     let version = version.map_or("", Version::as_str);
-    let Some(rule) = conduct.operation().policy.rule.evidence() else {
+    let Some(rule) = policy.rule.evidence() else {
         return [hardware, version, ""];
     };
     let told_apart = |by, part| if rule.strata.contains(&by) { part } else { "" };
@@ -494,6 +519,12 @@ fn first_check(device: DeviceId, deadline: Duration) -> Duration {
 /// nothing, and its silence is judged against the control.
 const fn says_something(kind: FaultKind) -> bool {
     !matches!(kind, FaultKind::NoAnswer | FaultKind::ConnectionLost | FaultKind::Away)
+}
+
+/// How the habits of a hardware are kept: all lengths, so that its usual gaps are known beside its
+/// longest ones. Kinds are few, devices are many.
+pub(super) fn habits() -> SilenceConfig {
+    SilenceConfig { lengths_max: 256, ..SilenceConfig::default() }
 }
 
 /// Kinds of hardware whose habits are learned.

@@ -7,6 +7,7 @@ mod indicators;
 mod orders;
 mod plan;
 mod questions;
+mod rehearsal;
 mod reports;
 mod restoration;
 mod silence;

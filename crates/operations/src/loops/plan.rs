@@ -27,12 +27,33 @@ impl Loops {
         fleet: &Fleet,
         now: Time,
     ) -> Result<Plan, OpenError> {
+        let policy = policy.clone();
+        let proposal = self.propose(of, scope, policy, fleet, now)?;
+        let mut survey = Survey::default();
+        self.survey(&proposal, fleet, now, |device, verdict| {
+            survey.count(&proposal.release, device, verdict);
+        });
+        let mut plan = survey.into_plan(&proposal.release, &proposal.graph);
+        plan.first_speed = regulation::first_speed(&proposal.policy, plan.targets());
+        plan.speed_max = regulation::speed_max(&proposal.policy, plan.targets());
+        Ok(plan)
+    }
+
+    /// What would be opened, if it can be.
+    pub(super) fn propose(
+        &self,
+        of: Planned<'_>,
+        scope: &Scope,
+        policy: Policy,
+        fleet: &Fleet,
+        now: Time,
+    ) -> Result<Proposal, OpenError> {
         let mut scope = scope.clone();
         if let Scope::Picked { devices } = &mut scope {
             devices.sort_unstable();
             devices.dedup();
         }
-        let policy = self.usable(policy.clone(), &scope, fleet)?;
+        let policy = self.usable(policy, &scope, fleet)?;
         let mut graph = self.graph.clone();
         let release = match of {
             Planned::Release(id) => {
@@ -46,28 +67,34 @@ impl Loops {
                 Release { id, manifest, published: now, by: String::new() }
             }
         };
-        let mut survey = Survey::default();
+        Ok(Proposal { release, graph, scope, policy })
+    }
+
+    /// Hands every device with its verdict to `each`, in the order of their numbers.
+    pub(super) fn survey<'f>(
+        &self,
+        proposal: &Proposal,
+        fleet: &'f Fleet,
+        now: Time,
+        mut each: impl FnMut(&'f Device, Eligibility),
+    ) {
         let mut memory = Memory::default();
-        let urgency = Urgency::of(&release.manifest);
+        let urgency = Urgency::of(&proposal.release.manifest);
         let next = self.next_operation();
         for device in fleet.iter() {
             let question = Question {
-                release: &release,
-                graph: &graph,
-                scope: &scope,
+                release: &proposal.release,
+                graph: &proposal.graph,
+                scope: &proposal.scope,
                 busy: self.busy_with(device.id, None),
                 reserved: self.reserved_by(device, urgency, None),
                 undoes: None,
-                operation: Some((next, &policy)),
+                operation: Some((next, &proposal.policy)),
                 site_devices: self.sites.devices(device.site.as_deref()),
                 now,
             };
-            survey.count(&release, device, identify(&question, device, &mut memory));
+            each(device, identify(&question, device, &mut memory));
         }
-        let mut plan = survey.into_plan(&release, &graph);
-        plan.first_speed = regulation::first_speed(&policy, plan.targets());
-        plan.speed_max = regulation::speed_max(&policy, plan.targets());
-        Ok(plan)
     }
 
     /// The operation that changes a device now, and what it installs.
@@ -104,6 +131,14 @@ impl Run {
     pub(super) const fn claim(&self) -> Claim {
         Claim { operation: self.operation().id, release: self.operation().release }
     }
+}
+
+/// An operation that is not opened.
+pub(super) struct Proposal {
+    pub(super) release: Release,
+    pub(super) graph: Graph,
+    pub(super) scope: Scope,
+    pub(super) policy: Policy,
 }
 
 /// Devices by source version and path.

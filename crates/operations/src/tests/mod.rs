@@ -1,6 +1,7 @@
 //! The three loops together: chosen scenes, random runs with modelled devices, restarts.
 
 mod evidence;
+mod facts;
 mod followed;
 mod invariants;
 mod peers;
