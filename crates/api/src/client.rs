@@ -12,8 +12,8 @@ use crate::{
     DeviceDetail, DeviceQuery, DeviceSummary, ExecuteRequest, FleetSummary, Health, HistoryEntry,
     ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery, OperationDetail,
     OperationSummary, OrderRequest, Page, Plan, PlanRequest, Problem, PublishRequest,
-    PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport, SignalReceipt,
-    SignalRequest, StartRequest, Value, Version, WhyReport, WriteRequest, route,
+    PublishResponse, ReadResponse, RehearsalFacts, ReleaseDetail, ReleaseSummary, ReplayReport,
+    SignalReceipt, SignalRequest, StartRequest, Value, Version, WhyReport, WriteRequest, route,
 };
 
 mod error;
@@ -292,6 +292,14 @@ impl Client {
     /// [`ClientError`] as for every call.
     pub fn plan(&self, request: &PlanRequest) -> Result<Plan, ClientError> {
         self.send(route::OPERATION_PLAN, request)
+    }
+
+    /// What is known of the targets of an operation, for a rehearsal.
+    ///
+    /// # Errors
+    /// [`ClientError`] as for every call.
+    pub fn rehearsal(&self, request: &PlanRequest) -> Result<RehearsalFacts, ClientError> {
+        self.send(route::OPERATION_REHEARSAL, request)
     }
 
     /// Opens an operation. The key makes the order safe to repeat; draw a new one for each order.

@@ -19,8 +19,9 @@ use crate::{
     DeviceDetail, DeviceQuery, DeviceSummary, Event, ExecuteRequest, FleetSummary, Health,
     HistoryEntry, ImportRequest, ImportedPolicy, LintReport, LintRequest, ListQuery,
     OperationDetail, OperationSummary, OrderRequest, Page, PathQuery, Plan, PlanRequest, Problem,
-    PublishRequest, PublishResponse, ReadResponse, ReleaseDetail, ReleaseSummary, ReplayReport,
-    SignalReceipt, SignalRequest, StartRequest, Version, WhyQuery, WhyReport, WriteRequest, route,
+    PublishRequest, PublishResponse, ReadResponse, RehearsalFacts, ReleaseDetail, ReleaseSummary,
+    ReplayReport, SignalReceipt, SignalRequest, StartRequest, Version, WhyQuery, WhyReport,
+    WriteRequest, route,
 };
 
 /// Describes every route of the HTTP interface (OpenAPI 3.1 or later).
@@ -316,6 +317,12 @@ impl Document {
             "plan",
             "What an operation would do now; nothing is stored.",
         ));
+        self.exchange::<PlanRequest, RehearsalFacts>(Route::post(
+            route::OPERATION_REHEARSAL,
+            "rehearsal",
+            "What the server's own records say of an operation's targets, for a rehearsal in \
+             virtual time; nothing is stored.",
+        ));
         self.exchange::<StartRequest, OperationSummary>(
             Route::post(route::OPERATIONS, "start", "Opens an operation.")
                 .header(
@@ -395,7 +402,7 @@ mod tests {
             }
         }
         assert!(references > 50, "{references}");
-        assert_eq!(json["paths"].as_object().unwrap().len(), 28);
+        assert_eq!(json["paths"].as_object().unwrap().len(), 29);
         assert!(json["openapi"].as_str().unwrap().starts_with("3."));
         let read = &json["paths"][route::DEVICE_VALUES]["get"];
         let names: Vec<&str> = read["parameters"]

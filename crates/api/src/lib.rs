@@ -18,6 +18,7 @@ mod operation;
 mod policy;
 mod problem;
 mod reason;
+mod rehearsal;
 mod release;
 mod replay;
 pub mod route;
@@ -42,6 +43,7 @@ pub use operation::{
 pub use policy::{ImportFrom, ImportRequest, ImportedPolicy};
 pub use problem::{Problem, ProblemCode};
 pub use reason::{ReasonCount, explain};
+pub use rehearsal::{HealthFacts, InstalledFacts, RehearsalFacts, StratumFacts, TimesFacts};
 pub use release::{
     ArtifactReceipt, ArtifactView, Finding, GuardView, LintReport, LintRequest, ManifestFormat,
     PublishRequest, PublishResponse, ReleaseDetail, ReleaseKind, ReleaseSummary, TargetView,

@@ -39,6 +39,8 @@ pub const RELEASE: &str = "/api/v1/releases/{release}";
 pub const OPERATIONS: &str = "/api/v1/operations";
 /// What an operation would do.
 pub const OPERATION_PLAN: &str = "/api/v1/operations/plan";
+/// What is known of the targets of an operation before it is started.
+pub const OPERATION_REHEARSAL: &str = "/api/v1/operations/rehearsal";
 /// One operation: `op-1` or its number.
 pub const OPERATION: &str = "/api/v1/operations/{operation}";
 /// Stop an operation until it is resumed.

@@ -14,6 +14,7 @@ mod operations;
 mod orders;
 mod pages;
 mod policies;
+mod rehearsal;
 mod releases;
 mod replay;
 mod scan;
@@ -181,6 +182,7 @@ fn interface() -> Router<Arc<Site>> {
         .route(route::RELEASES, get(releases::list).post(releases::publish))
         .route(route::RELEASE, get(releases::detail))
         .route(route::OPERATION_PLAN, post(operations::plan))
+        .route(route::OPERATION_REHEARSAL, post(rehearsal::rehearsal))
         .route(route::OPERATIONS, get(operations::list).post(operations::start))
         .route(route::OPERATION, get(operations::detail))
         .route(route::OPERATION_PAUSE, post(operations::pause))

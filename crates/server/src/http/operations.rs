@@ -30,16 +30,7 @@ pub(super) async fn plan(
     Content(request): Content<PlanRequest>,
 ) -> Answer<Plan> {
     let policy = site.policy(request.policy.clone())?;
-    let manifest = match (&request.release, &request.manifest) {
-        (Some(_), None) => None,
-        (None, Some(text)) => Some(Manifest::parse(text)?),
-        _ => {
-            let message = "a plan is for a release or for a manifest";
-            return Err(Refusal::new(ProblemCode::BadRequest, message)
-                .field("release")
-                .hint("Give exactly one of `release` and `manifest`."));
-        }
-    };
+    let manifest = planned_manifest(&request)?;
     let plan = site
         .handle
         .view(move |engine, now| plan_now(engine, &request, manifest.as_ref(), &policy, now))
@@ -126,6 +117,34 @@ pub(super) async fn devices(
     site.assignments(operation, &query).await.map(Json)
 }
 
+/// The manifest of a request that is not for a release.
+pub(super) fn planned_manifest(request: &PlanRequest) -> Result<Option<Manifest>, Refusal> {
+    match (&request.release, &request.manifest) {
+        (Some(_), None) => Ok(None),
+        (None, Some(text)) => Ok(Some(Manifest::parse(text)?)),
+        _ => {
+            let message = "a plan is for a release or for a manifest";
+            Err(Refusal::new(ProblemCode::BadRequest, message)
+                .field("release")
+                .hint("Give exactly one of `release` and `manifest`."))
+        }
+    }
+}
+
+/// What a request is for, with its manifest.
+pub(super) fn planned<'a>(
+    engine: &'a Engine,
+    request: &PlanRequest,
+    manifest: Option<&'a Manifest>,
+) -> Result<(Planned<'a>, &'a Manifest), Refusal> {
+    if let Some(manifest) = manifest {
+        return Ok((Planned::Manifest(manifest), manifest));
+    }
+    let name = request.release.as_deref().unwrap_or_default();
+    let release = release_of(engine, name).ok_or_else(|| unknown_release(name).field("release"))?;
+    Ok((Planned::Release(release.id), release.manifest.as_ref()))
+}
+
 fn plan_now(
     engine: &Engine,
     request: &PlanRequest,
@@ -134,15 +153,7 @@ fn plan_now(
     now: Time,
 ) -> Result<Plan, Refusal> {
     let scope = scope(engine, &request.devices)?;
-    let (planned, manifest) = match (manifest, &request.release) {
-        (Some(manifest), _) => (Planned::Manifest(manifest), manifest),
-        (None, release) => {
-            let name = release.as_deref().unwrap_or_default();
-            let release =
-                release_of(engine, name).ok_or_else(|| unknown_release(name).field("release"))?;
-            (Planned::Release(release.id), release.manifest.as_ref())
-        }
-    };
+    let (planned, manifest) = planned(engine, request, manifest)?;
     let plan = engine.loops().plan(planned, &scope, policy, engine.fleet(), now)?;
     Ok(view::plan(&plan, manifest))
 }
@@ -178,7 +189,7 @@ fn start_now(
 }
 
 /// Whom a request is for.
-fn scope(engine: &Engine, devices: &[String]) -> Result<Scope, Refusal> {
+pub(super) fn scope(engine: &Engine, devices: &[String]) -> Result<Scope, Refusal> {
     if devices.is_empty() {
         return Ok(Scope::Fleet);
     }

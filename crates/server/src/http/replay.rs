@@ -66,7 +66,7 @@ fn differing(decision: Differing) -> DifferingDecision {
 }
 
 /// Rows of the store, oldest first; the reader is taken for one page at a time.
-struct Stored<T, F> {
+pub(super) struct Stored<T, F> {
     reader: SharedReader,
     fetch: F,
     items: std::vec::IntoIter<T>,
@@ -77,7 +77,7 @@ impl<T, F> Stored<T, F>
 where
     F: FnMut(&mut SqliteReader, PageRequest) -> Result<Page<T>, StoreError>,
 {
-    fn new(reader: &SharedReader, fetch: F) -> Self {
+    pub(super) fn new(reader: &SharedReader, fetch: F) -> Self {
         let next = Some(PageRequest::oldest(ROWS_AT_ONCE));
         Self { reader: Arc::clone(reader), fetch, items: Vec::new().into_iter(), next }
     }

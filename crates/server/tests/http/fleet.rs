@@ -2,7 +2,7 @@
 
 use api::{
     AssignmentQuery, Compliance, DeviceQuery, EventKind, ListQuery, OperationState, OrderRequest,
-    Presence, ProblemCode, PublishRequest, SignalRequest, Value, WhyVerdict,
+    PlanRequest, Presence, ProblemCode, PublishRequest, SignalRequest, Value, WhyVerdict,
 };
 
 use crate::device::Device;
@@ -253,4 +253,44 @@ async fn listen_until_the_end(place: &Place) -> tokio::task::JoinHandle<Vec<Even
     });
     is_ready.await.expect("it listens");
     listening
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_known_of_the_targets_is_told_before_a_start() {
+    let folder = Folder::new();
+    let (place, devices) = with_devices(&folder).await;
+    place.publish("1.1.0", false).await;
+    let of = |release: &str, devices: &[&str]| PlanRequest {
+        release: Some(release.to_owned()),
+        devices: devices.iter().map(ToString::to_string).collect(),
+        ..PlanRequest::default()
+    };
+    let request = of("ws200-firmware@1.1.0", &[]);
+    let facts = place.call(move |client| client.rehearsal(&request)).await;
+    assert_eq!((facts.release.as_str(), facts.targets), ("ws200-firmware 1.1.0", 2));
+    let [stratum] = &facts.strata[..] else { panic!("{facts:?}") };
+    assert_eq!((stratum.ready, stratum.hops, stratum.version.as_str()), (2, 1, "1.0.0"));
+    assert_eq!(stratum.silence_after_s, (stratum.lifetime_s * 2).max(60), "{stratum:?}");
+    assert_eq!((&stratum.install, stratum.health.silences), (&None, 0), "nothing is made up");
+    assert_eq!((facts.budget, facts.installed.len(), facts.response_ms), (Some(5), 0, None));
+    assert!(facts.policy.rule.evidence().is_some());
+
+    let request = of("rel-1", &["b"]);
+    let facts = place.call(move |client| client.rehearsal(&request)).await;
+    assert_eq!(facts.targets, 1);
+    assert_eq!(facts.reasons[0].code, "not_target.picked");
+    let draft = PlanRequest { manifest: Some(configuration("7", 60)), ..PlanRequest::default() };
+    let facts = place.call(move |client| client.rehearsal(&draft)).await;
+    assert_eq!((facts.release.as_str(), facts.targets), ("ws200-reporting 7", 2));
+    for (request, code) in [
+        (of("nothing", &[]), ProblemCode::NotFound),
+        (of("rel-1", &["dev-77"]), ProblemCode::NotFound),
+        (PlanRequest::default(), ProblemCode::BadRequest),
+    ] {
+        let problem = place.refused(move |client| client.rehearsal(&request)).await;
+        assert_eq!(problem.code, code, "{problem}");
+        assert!(!problem.hint.is_empty(), "{problem}");
+    }
+    drop(devices);
+    place.stop().await;
 }
