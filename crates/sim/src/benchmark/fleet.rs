@@ -88,16 +88,8 @@ impl<'a> Fleet<'a> {
     pub(super) fn new(scenario: &'a Scenario, kinds: Vec<Kind>, mut chance: Chance) -> Self {
         let masks = 1 << scenario.operations.len();
         let mut cells = vec![Cell::default(); kinds.len() * masks];
-        let mut targets = Vec::new();
-        let mut left = scenario.devices;
-        let mut shares = 10_000;
-        for (at, stratum) in scenario.strata.iter().enumerate() {
-            let share = u64::from(stratum.share.as_basis_points());
-            // Rounding is made up for by the strata that follow.
-            let devices = (left * share + shares / 2).checked_div(shares).unwrap_or(0);
-            left -= devices;
-            shares -= share;
-            targets.push(devices);
+        let targets = scenario.targets();
+        for (at, devices) in targets.iter().copied().enumerate() {
             let away = chance.binomial(devices, share_of(kinds[at].offline.share));
             cells[at * masks] = Cell { idle: devices - away, away, ..Cell::default() };
         }
@@ -284,7 +276,11 @@ impl<'a> Fleet<'a> {
             return;
         }
         for stratum in 0..self.strata() {
-            let share = share_of(self.scenario.strata[stratum].share);
+            let stratum_of = &self.scenario.strata[stratum];
+            let share = match stratum_of.devices {
+                Some(devices) => devices as f64 / self.scenario.devices as f64,
+                None => share_of(stratum_of.share),
+            };
             let arrived = self.chance.poisson(mean * share);
             self.cell_mut(stratum, 0).idle += arrived;
             self.targets[stratum] += arrived;

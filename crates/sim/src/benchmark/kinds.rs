@@ -16,7 +16,8 @@ use super::scenario::Scenario;
 pub(super) fn kinds(scenario: &Scenario, policy: &Policy, chance: &mut Chance) -> Vec<Kind> {
     let strata = scenario.strata.iter().map(|stratum| {
         let contact = stratum.contact.unwrap_or(scenario.contact);
-        let silence_s = scenario.silence_after.map(|after| after.0.as_secs_f64());
+        let silence = stratum.silence_after.or(scenario.silence_after);
+        let silence_s = silence.map(|after| after.0.as_secs_f64());
         let install = stratum.install.unwrap_or(scenario.install);
         // Twice the usual time: a device that still installs is not silent.
         let least_s = install.mean_s() * 2.0;
@@ -36,24 +37,14 @@ pub(super) fn kinds(scenario: &Scenario, policy: &Policy, chance: &mut Chance) -
 /// installations, by hardware as the product learns them. None under other rules.
 pub(super) fn plan(scenario: &Scenario, policy: &Policy, seed: u64) -> Option<EvidencePlan> {
     let rule = policy.rule.evidence()?;
-    let mut chance = Chance::of(seed, "history");
-    let installs = scenario.history.unwrap_or(scenario.devices) as f64;
-    let mut fleet = History::default();
-    let mut by_hardware: BTreeMap<&str, History> = BTreeMap::new();
-    for stratum in &scenario.strata {
-        let benign = stratum.benign.unwrap_or(scenario.benign);
-        let attempts = (installs * share_of(stratum.share)).round() as u64;
-        let failures = chance.binomial(attempts, share_of(benign.failures));
-        let own = by_hardware.entry(&stratum.hardware).or_default();
-        for history in [&mut fleet, own] {
-            history.attempts += attempts;
-            history.failures += failures;
-        }
-    }
+    let (fleet, by_hardware) = history(scenario, seed);
     let config = install_config(rule);
     let strata = scenario.strata.iter().map(|stratum| StratumPlan {
         name: stratum.name(),
-        tolerance: tolerated(&[fleet, by_hardware[stratum.hardware.as_str()]], &config),
+        tolerance: tolerated(
+            &[fleet, by_hardware.get(stratum.hardware.as_str()).copied().unwrap_or_default()],
+            &config,
+        ),
     });
     Some(EvidencePlan {
         budget: rule.budget.unwrap_or_else(|| default_budget(scenario.devices)),
@@ -62,6 +53,38 @@ pub(super) fn plan(scenario: &Scenario, policy: &Policy, seed: u64) -> Option<Ev
         indicators: u32::from(scenario.indicator.is_some()),
         indicator_names: Vec::new(),
     })
+}
+
+/// Earlier installations, on all devices and by hardware: as they were if the scenario says so,
+/// otherwise drawn from what is benign.
+fn history(scenario: &Scenario, seed: u64) -> (History, BTreeMap<&str, History>) {
+    let mut fleet = History::default();
+    let mut by_hardware: BTreeMap<&str, History> = BTreeMap::new();
+    let mut add = |hardware, attempts: u64, failures: u64| {
+        for history in [&mut fleet, by_hardware.entry(hardware).or_default()] {
+            history.attempts += attempts;
+            history.failures += failures;
+        }
+    };
+    for known in &scenario.installed {
+        add(known.hardware.as_str(), known.attempts, known.failures);
+    }
+    if scenario.installed.is_empty() {
+        let mut chance = Chance::of(seed, "history");
+        let installs = scenario.history.unwrap_or(scenario.devices) as f64;
+        let targets = scenario.targets();
+        for (stratum, devices) in scenario.strata.iter().zip(targets) {
+            let share = match stratum.devices {
+                Some(_) => devices as f64 / scenario.devices as f64,
+                None => share_of(stratum.share),
+            };
+            let benign = stratum.benign.unwrap_or(scenario.benign);
+            let attempts = (installs * share).round() as u64;
+            let failures = chance.binomial(attempts, share_of(benign.failures));
+            add(stratum.hardware.as_str(), attempts, failures);
+        }
+    }
+    (fleet, by_hardware)
 }
 
 fn learned_s(contact: &super::times::Times, policy: &Policy, chance: &mut Chance) -> f64 {

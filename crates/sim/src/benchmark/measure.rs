@@ -24,6 +24,8 @@ pub(super) struct Outcome {
     pub(super) scope: Scope,
     pub(super) finished: bool,
     pub(super) first_harm_s: Option<f64>,
+    /// Devices whose fault had shown when the holdback was released; none before.
+    pub(super) shown_at_release: Option<u64>,
     pub(super) hours_to_50: Option<f64>,
     pub(super) hours_to_90: Option<f64>,
     pub(super) hours: f64,
@@ -117,6 +119,10 @@ impl Outcome {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             };
+            all.shown_at_release = match (all.shown_at_release, outcome.shown_at_release) {
+                (Some(one), Some(other)) => Some(one + other),
+                (one, other) => one.or(other),
+            };
             let strata_left = outcome.operations.first().is_some_and(|it| it.harmful.is_empty());
             if strata_left || outcome.hours_to_90.is_some() || outcome.hours_to_50.is_some() {
                 reached.push((outcome.hours_to_50, outcome.hours_to_90));
@@ -147,6 +153,8 @@ pub struct Spread {
     pub mean: f64,
     /// Standard error of the mean.
     pub error: f64,
+    /// Half of them are at most this.
+    pub p50: f64,
     /// 95 % of them are at most this.
     pub p95: f64,
     /// The largest.
@@ -166,8 +174,9 @@ impl Spread {
         } else {
             0.0
         };
-        let at = ((count * 0.95).ceil() as usize).clamp(1, values.len()) - 1;
-        Some(Self { runs, mean, error: (variance / count).sqrt(), p95: values[at], max: last })
+        let at = |share: f64| values[((count * share).ceil() as usize).clamp(1, values.len()) - 1];
+        let error = (variance / count).sqrt();
+        Some(Self { runs, mean, error, p50: at(0.5), p95: at(0.95), max: last })
     }
 }
 
@@ -364,6 +373,7 @@ mod tests {
     fn a_spread_has_its_quantile_among_its_values() {
         let spread = Spread::of((1..=100).map(f64::from).collect()).unwrap();
         assert!((spread.mean - 50.5).abs() < 1e-9);
+        assert!((spread.p50 - 50.0).abs() < 1e-9);
         assert!((spread.p95 - 95.0).abs() < 1e-9);
         assert!((spread.max - 100.0).abs() < 1e-9);
         assert_eq!(Spread::of(Vec::new()), None);

@@ -17,6 +17,7 @@ mod latencies;
 mod measure;
 mod pareto;
 mod policies;
+mod rehearsal;
 mod report;
 mod run;
 mod scenario;
@@ -40,10 +41,14 @@ use measure::Outcome;
 pub use measure::{Cell, Share, Spread};
 pub use pareto::pareto;
 pub use policies::{Choice, Contestant, Reach};
-pub use report::{Ratio, Report};
+pub use rehearsal::{
+    Basis, Chosen, ChosenError, Figure, Rehearsal, RehearsalReport, RehearsalRow, Warning,
+    WarningCode, What,
+};
+pub use report::{Ratio, Report, figures, percent};
 pub use scenario::{
-    Benign, Drift, Fault, FaultKind, Indicator, LatencyChange, Offline, OperationName, Outage,
-    Scenario, ScenarioError, Server, Stratum,
+    Benign, Drift, Fault, FaultKind, Indicator, Installed, LatencyChange, Offline, OperationName,
+    Outage, Scenario, ScenarioError, Server, Stratum,
 };
 pub use shipped::{scenario, scenario_names, scenario_text};
 pub use sweep::{Over, Sweep, SweepCase, SweepReport};

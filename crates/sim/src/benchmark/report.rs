@@ -203,7 +203,8 @@ fn row(cell: &Cell) -> [String; 13] {
 }
 
 /// Three significant figures, whole numbers from 100 on.
-pub(super) fn figures(value: f64) -> String {
+#[must_use]
+pub fn figures(value: f64) -> String {
     match value.abs() {
         it if it >= 99.95 => format!("{value:.0}"),
         it if it >= 9.995 => format!("{value:.1}"),
@@ -212,7 +213,9 @@ pub(super) fn figures(value: f64) -> String {
     }
 }
 
-pub(super) fn percent(share: f64) -> String {
+/// A share of 0 to 1 as a percentage that is easy to read.
+#[must_use]
+pub fn percent(share: f64) -> String {
     let points = share * 100.0;
     match points {
         it if it >= 10.0 => format!("{it:.0} %"),

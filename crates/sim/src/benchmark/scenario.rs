@@ -42,6 +42,9 @@ pub struct Scenario {
     /// Earlier installations the fleet remembers; without it as many as there are devices.
     #[serde(default)]
     pub history: Option<u64>,
+    /// Earlier installations as they were, by hardware; goes before `history`.
+    #[serde(default, rename = "installed")]
+    pub installed: Vec<Installed>,
     /// Newcomers an hour.
     #[serde(default)]
     pub arrivals_per_hour: f64,
@@ -187,6 +190,9 @@ impl Indicator {
 pub struct Stratum {
     /// Share of the devices; all shares add up to 100 %.
     pub share: Rate,
+    /// Devices at the start, instead of `share`, where a share is too coarse; given for all strata
+    /// or for none, and adding up to those of the scenario.
+    pub devices: Option<u64>,
     /// Hardware revision.
     pub hardware: String,
     /// Version before.
@@ -201,6 +207,20 @@ pub struct Stratum {
     pub install: Option<Times>,
     /// What happens whatever they run.
     pub benign: Option<Benign>,
+    /// Silence after which a device counts as lost.
+    pub silence_after: Option<Span>,
+}
+
+/// Earlier installations on one hardware.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Installed {
+    /// Hardware revision.
+    pub hardware: String,
+    /// Installations that ended.
+    pub attempts: u64,
+    /// Of these, failed ones.
+    pub failures: u64,
 }
 
 impl Stratum {
@@ -244,6 +264,23 @@ pub struct Fault {
     /// Only in the operation of this name; without it in the first one.
     #[serde(default)]
     pub operation: Option<String>,
+}
+
+impl Fault {
+    /// A fault that hits any device.
+    pub(super) const fn plain(kind: FaultKind, rate: Rate) -> Self {
+        Self {
+            kind,
+            rate,
+            latency: None,
+            shift: 0.0,
+            factor: 0.0,
+            hardware: None,
+            version: None,
+            site: None,
+            operation: None,
+        }
+    }
 }
 
 /// What a fault does.
@@ -356,6 +393,59 @@ impl Scenario {
         }
     }
 
+    /// Writes it as a file that [`Scenario::from_toml`] reads.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("tested to be writable with every field set")
+    }
+
+    /// A scenario with nothing in it but what every field has by default.
+    pub(super) fn plain(name: &str, title: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            devices: 1,
+            contact: Times::Exponential(Span::secs(1_800)),
+            offline: Offline::default(),
+            install: Self::install(),
+            benign: Benign::default(),
+            drift: Drift::default(),
+            silence_after: None,
+            history: None,
+            installed: Vec::new(),
+            arrivals_per_hour: 0.0,
+            server: Server::default(),
+            indicator: None,
+            start_hour: 0.0,
+            horizon: Self::horizon(),
+            step: Self::step(),
+            strata: Vec::new(),
+            faults: Vec::new(),
+            outages: Vec::new(),
+            latencies: Vec::new(),
+            operations: vec![OperationName { name: "change".to_owned() }],
+        }
+    }
+
+    /// Devices of each stratum at the start.
+    #[must_use]
+    pub fn targets(&self) -> Vec<u64> {
+        let mut left = self.devices;
+        let mut shares = u64::from(Rate::WHOLE.as_basis_points());
+        let devices = self.strata.iter().map(|stratum| {
+            if let Some(devices) = stratum.devices {
+                return devices;
+            }
+            let share = u64::from(stratum.share.as_basis_points());
+            // Rounding is made up for by the strata that follow.
+            let devices = (left * share + shares / 2).checked_div(shares).unwrap_or(0);
+            left -= devices;
+            shares -= share;
+            devices
+        });
+        devices.collect()
+    }
+
     /// Whether the change does no harm to anyone.
     #[must_use]
     pub const fn is_good(&self) -> bool {
@@ -463,11 +553,12 @@ impl Scenario {
             let problem = format!("is there more than {} times", Self::STRATA_MAX);
             return Some(Problem { table: None, field: "stratum", problem });
         }
-        let all: u64 = self.strata.iter().map(|it| u64::from(it.share.as_basis_points())).sum();
-        if all != u64::from(Rate::WHOLE.as_basis_points()) {
-            let all = Rate::basis_points(u32::try_from(all).unwrap_or(u32::MAX));
-            let problem = format!("adds up to {all} over all strata; it must be 100 %");
-            return Some(Problem { table: Some(("stratum", 0)), field: "share", problem });
+        if let Some(problem) = self.sizes_problem() {
+            return Some(problem);
+        }
+        if self.installed.iter().any(|it| it.failures > it.attempts) {
+            let problem = "has more failures than attempts".to_owned();
+            return Some(Problem { table: None, field: "installed", problem });
         }
         for (at, stratum) in self.strata.iter().enumerate() {
             for (field, times) in [("contact", &stratum.contact), ("install", &stratum.install)] {
@@ -486,6 +577,32 @@ impl Scenario {
                 let problem = "names a stratum that is there already".to_owned();
                 return Some(Problem { table: Some(("stratum", at)), field: "share", problem });
             }
+        }
+        None
+    }
+
+    fn sizes_problem(&self) -> Option<Problem> {
+        let wrong = |field, problem| Some(Problem { table: Some(("stratum", 0)), field, problem });
+        let counted = self.strata.iter().filter(|it| it.devices.is_some()).count();
+        if counted > 0 {
+            let all: u64 =
+                self.strata.iter().filter_map(|it| it.devices).fold(0, u64::saturating_add);
+            if counted < self.strata.len() || self.strata.iter().any(|it| it.share != Rate::ZERO) {
+                let problem = "is for all strata or for none, and without `share`".to_owned();
+                return wrong("devices", problem);
+            }
+            if all != self.devices {
+                let devices = self.devices;
+                let problem = format!("adds up to {all} over all strata; it must be {devices}");
+                return wrong("devices", problem);
+            }
+            return None;
+        }
+        let all: u64 = self.strata.iter().map(|it| u64::from(it.share.as_basis_points())).sum();
+        if all != u64::from(Rate::WHOLE.as_basis_points()) {
+            let all = Rate::basis_points(u32::try_from(all).unwrap_or(u32::MAX));
+            let problem = format!("adds up to {all} over all strata; it must be 100 %");
+            return wrong("share", problem);
         }
         None
     }

@@ -126,7 +126,7 @@ impl Sweep {
     /// The scenario of a seed as a file, to be looked at and changed.
     #[must_use]
     pub fn file(seed: u64) -> String {
-        toml::to_string(&Self::scenario(seed)).expect("drawn scenarios are tested to be writable")
+        Self::scenario(seed).to_toml()
     }
 
     /// The scenario of a seed; odd ones are good.

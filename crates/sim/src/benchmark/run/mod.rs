@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
         let ends_s = rule.map_or_else(Vec::new, |rule| {
             rule.ages.iter().map(|age| age.0.as_secs_f64()).collect()
         });
-        let rest_steps = ((REST_S / step_s).round() as u64).max(1);
+        let rest_steps = ((REST_S / step_s).round() as u64).clamp(1, REST_STEPS_MAX);
         let last = (scenario.horizon.0.as_secs_f64() / step_s) as u64;
         let ages = Ages { slot_s: step_s, ends_s, looks_s: Vec::new() };
         let live = (0..scenario.operations.len())
@@ -532,6 +532,8 @@ impl Live {
 pub(super) const START_S: u64 = 1_795_996_800;
 /// How often what became of the devices at rest is drawn, in seconds.
 const REST_S: f64 = 300.0;
+/// Most steps after which it is drawn: short steps are for fleets that live fast.
+const REST_STEPS_MAX: u64 = 30;
 /// Answers of the server drawn in a step.
 const ANSWERS: usize = 8;
 /// Decisions and grants in one step, so that a rule that never rests ends.

@@ -60,11 +60,14 @@ impl Run<'_> {
         Look { operation, number, at, strata, left: Vec::new() }
     }
 
-    /// Notes which strata evidence has stopped.
+    /// Notes which strata evidence has stopped, and what had shown when the holdback was released.
     pub(super) fn note_strata(&mut self, operation: usize) {
         let at_s = self.at_s();
         let live = &mut self.live[operation];
         let Some(course) = live.conduct.evidence_course() else { return };
+        if course.released && live.outcome.shown_at_release.is_none() {
+            live.outcome.shown_at_release = Some(live.trials.iter().map(|it| it.shown).sum());
+        }
         let rulings = course.judged.strata.iter();
         let stopped: BTreeSet<usize> = rulings
             .filter(|ruling| ruling.scope == StratumScope::Stopped)
