@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use model::Span;
 use serde::de::DeserializeOwned;
 use sim::Scenario;
+use sim::benchmark::Chosen;
 
 use crate::parse;
 
@@ -318,7 +319,8 @@ pub(crate) struct Publish {
     /// The manifest, TOML or JSON; the image lies where its `file` says, next to the manifest
     pub(crate) file: PathBuf,
 
-    /// Start an operation that brings the release to every device it is for
+    /// Start an operation that brings the release to every device it is for; see
+    /// `operation rehearse --file` before
     #[arg(long)]
     pub(crate) start: bool,
 
@@ -362,7 +364,9 @@ pub(crate) struct Wait {
 pub(crate) enum Operation {
     /// Say what an operation would do, without starting it; exit code 5 when nothing
     Plan(Plan),
-    /// Start an operation
+    /// Run an operation in virtual time on this fleet, with and without faults, before it is started
+    Rehearse(Rehearse),
+    /// Start an operation; see `operation rehearse` before
     Start(Start),
     /// List operations, newest first
     List(Limit),
@@ -432,6 +436,51 @@ pub(crate) struct Plan {
 
     #[command(flatten)]
     pub(crate) policy: PolicyFile,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = FAULT_HELP)]
+pub(crate) struct Rehearse {
+    /// NAME@VERSION, NAME for its newest version, a number, or a name like rel-2
+    #[arg(
+        required_unless_present_any = ["file", "scenario_file"],
+        conflicts_with = "file"
+    )]
+    pub(crate) release: Option<String>,
+
+    /// Manifest of a release that is not published yet
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) picked: Picked,
+
+    #[command(flatten)]
+    pub(crate) policy: PolicyFile,
+
+    /// Fault to rehearse, e.g. failure:3%; may be repeated [default: one of each kind]
+    #[arg(long = "fault", value_name = "SPEC")]
+    pub(crate) faults: Vec<Chosen>,
+
+    /// Rehearse on the fleet of this scenario instead, such as one that --to wrote
+    #[arg(long, value_name = "FILE", conflicts_with = "devices")]
+    pub(crate) scenario_file: Option<PathBuf>,
+
+    /// Runs for each fault [default: 50, fewer on large fleets]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) runs: Option<u64>,
+
+    /// Decides everything chance has a part in
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = parse::whole::<u64>)]
+    pub(crate) seed: u64,
+
+    /// Threads, which change no result [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<std::num::NonZeroUsize>,
+
+    /// Folder for rehearsal.json and the scenario of each fault; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -661,6 +710,15 @@ const ATTEMPT: [&str; 12] = [
     "deferred",
     "cancelled",
 ];
+
+const FAULT_HELP: &str = "\
+Faults are KIND:SHARE[:TIME][@PART=VALUE,...]. TIME is the mean time from the update to the fault,
+PART is hardware, version or site:
+  failure:3%                    installations fail, and say so
+  silence:1%                    devices never come back
+  latent:5%:12h                 devices come back and fall silent later
+  crash:5%:2h                   devices come back and crash later
+  latent:20%:6h@hardware=C      the same, in one hardware revision alone";
 
 const AFTER_HELP: &str = "\
 Start with `bellwether dev`: a server, 150 simulated devices and a sample release, with nothing to

@@ -92,6 +92,13 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Tells people who watch how far something is.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.stderr.terminal {
+            self.note(text);
+        }
+    }
+
     /// Tells people what went wrong and what would help.
     pub(crate) fn failure(&self, failure: &Failure) {
         if failure.message.is_empty() {

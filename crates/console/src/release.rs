@@ -108,6 +108,10 @@ fn facts(release: &ReleaseDetail) -> Markup {
             }
         }
         @for remark in &release.remarks { p .notice { "Remark: " (remark) } }
+        p .beside {
+            "Before a start, rehearse it on this fleet, with and without faults: "
+            code { "bellwether operation rehearse " (summary.name) }
+        }
     }
 }
 

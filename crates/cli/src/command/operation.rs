@@ -1,5 +1,7 @@
 //! `operation`, also called `rollout`.
 
+mod rehearse;
+
 use api::client::Client;
 use api::{
     AssignmentQuery, AssignmentView, DecisionView, DeviceQuery, OperationSummary, PlanRequest,
@@ -17,6 +19,7 @@ use crate::view::{self, or_dash};
 pub(super) fn run(command: &Operation, client: &Client, output: &Output) -> Result<Exit, Failure> {
     match command {
         Operation::Plan(plan) => self::plan(plan, client, output),
+        Operation::Rehearse(rehearse) => rehearse::run(rehearse, client, output),
         Operation::Start(start) => self::start(start, client, output),
         Operation::List(limit) => list(limit, client, output),
         Operation::Get { operation, wait } if wait.wait => {

@@ -81,7 +81,8 @@ fn published(response: &PublishResponse, output: &Output) -> Result<Exit, Failur
             output.note(&format!("watch it with `bellwether operation get -w {}`", operation.name));
         }
         None => output.note(&format!(
-            "see what it would do with `bellwether operation plan {}@{}`",
+            "see what it would do with `bellwether operation plan {0}@{1}`, and how it would go with \
+             `bellwether operation rehearse {0}@{1}`",
             reference.release, reference.version
         )),
     }

@@ -18,6 +18,7 @@ fn help_is_as_promised() {
     check("release", &["release"]);
     check("release-publish", &["release", "publish"]);
     check("operation", &["operation"]);
+    check("operation-rehearse", &["operation", "rehearse"]);
     check("operation-start", &["operation", "start"]);
     check("why", &["why"]);
     check("events", &["events"]);

@@ -4,5 +4,6 @@
 mod common;
 mod dev;
 mod help;
+mod rehearse;
 mod release;
 mod usage;

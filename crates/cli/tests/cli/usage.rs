@@ -26,6 +26,11 @@ fn wrong_usage_is_code_2_and_says_what_is_right() {
     check(&["dev", "--timeout", "5"], 2, &["`5` is not a span of time", "90s"]);
     check(&["dev", "--timeout", "5s"], 2, &["--once"]);
     check(&["operation", "plan"], 2, &["RELEASE"]);
+    check(&["operation", "rehearse"], 2, &["RELEASE"]);
+    let rehearse = |fault| ["operation", "rehearse", "x", "--fault", fault];
+    check(&rehearse("fire:3%"), 2, &["`fire` is no kind of fault", "write KIND:SHARE"]);
+    check(&rehearse("latent:3%"), 2, &["does not say how late", "`latent:5%:12h`"]);
+    check(&["operation", "rehearse", "x", "--runs", "0"], 2, &["--runs"]);
     check(&["sim", "fleet"], 2, &["--server"]);
     check(&["sim", "fleet", "--server", "coaps://h"], 1, &["coaps:// is not supported"]);
     check(&["device", "list", "--server", "h:1"], 2, &["`h:1` is no address", "http://"]);
@@ -115,6 +120,20 @@ fn nothing_eligible_is_code_5() {
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.stdout.contains("0 can be updated now, 3 wait; 2 are left out"), "{ran:?}");
     assert!(ran.stderr.contains("hint: most of them (battery.low): They join"), "{ran:?}");
+}
+
+#[test]
+fn nothing_to_rehearse_is_code_5() {
+    let facts = |policy: &str| {
+        format!(
+            r#"{{"release":"ws200-firmware 1.1.0","targets":0,"policy":{policy},"strata":[],"joined":0,"reasons":[{{"code":"already_current","sentence":"Already run it.","remedy":"Nothing to do.","waiting":false,"devices":9}}],"installed":[]}}"#
+        )
+    };
+    let server = answer("200 OK", &facts("{}"));
+    let ran = run(["operation", "rehearse", "ws200-firmware", "--server", &server]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
+    assert!(ran.stderr.contains("error: ws200-firmware 1.1.0 has no target"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: most devices (already_current): Nothing to do."), "{ran:?}");
 }
 
 #[test]
