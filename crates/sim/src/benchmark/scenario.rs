@@ -416,6 +416,7 @@ impl Scenario {
             arrivals_per_hour: 0.0,
             server: Server::default(),
             indicator: None,
+            operator: Self::operator(),
             start_hour: 0.0,
             horizon: Self::horizon(),
             step: Self::step(),

@@ -14,7 +14,7 @@ use super::super::fleet::{Fleet, Loss};
 use super::super::kinds::kinds;
 use super::super::measure::{Outcome, Undone};
 use super::super::policies::Contestant;
-use super::super::scenario::{OperationName, Outage, Scenario};
+use super::super::scenario::{OperationName, Outage, Scenario, Stratum};
 use super::{Due, Run};
 
 /// What a stop leaves behind.
@@ -205,7 +205,13 @@ fn scenario_of(scenario: &Scenario, strata: &[Remains], at_s: f64) -> Scenario {
         history: Some(scenario.history.unwrap_or(scenario.devices)),
         arrivals_per_hour: 0.0,
         start_hour: (scenario.start_hour + at_s / 3_600.0) % 24.0,
-        strata: strata.iter().map(|it| scenario.strata[it.stratum].clone()).collect(),
+        strata: strata
+            .iter()
+            .map(|it| {
+                let stratum = scenario.strata[it.stratum].clone();
+                Stratum { devices: stratum.devices.map(|_| it.here + it.away), ..stratum }
+            })
+            .collect(),
         faults: Vec::new(),
         outages: outages.filter(|outage| outage.from < outage.to).collect(),
         latencies: Vec::new(),
