@@ -213,6 +213,10 @@ pub fn fault_bound(events: u64, expected: f64, matured: f64, config: &BoundConfi
 pub fn poisson_upper(events: f64, confidence: f64) -> f64 {
     let shape = events.max(0.0) + 1.0;
     let confidence = confidence.clamp(CONFIDENCE_MIN, 1.0 - CONFIDENCE_MIN);
+    if shape <= 1.0 {
+        // Q(1, U) = exp(−U): the most frequent case needs no search.
+        return -libm::log(1.0 - confidence);
+    }
     if shape > SHAPE_MAX {
         return poisson_upper_approximate(events, confidence);
     }
