@@ -71,6 +71,9 @@ impl Default for BoundConfig {
 #[must_use]
 pub fn maturity(age_s: u64, deadline_s: u64, config: &BoundConfig) -> f64 {
     let since = number(age_s.saturating_sub(deadline_s));
+    if since <= 0.0 {
+        return 0.0;
+    }
     let (mut shown, mut weights) = (0.0, 0.0);
     for latency in &config.latencies {
         let weight = latency.weight.max(0.0);

@@ -46,6 +46,8 @@ struct StratumPanel {
     last: StratumLook,
     evidence: Evidence,
     exposure: Exposure,
+    // Of the exposure, what had matured at the last look.
+    matured: f64,
     updated: u64,
     // Seconds that installations took in all, and their number.
     away_s: u64,
@@ -142,13 +144,15 @@ impl Panel {
 
     /// Lets each stratum grow, the slower the more there is against it.
     fn extend(&mut self, elapsed: Duration) {
+        for stratum in &mut self.strata {
+            let deadline_s = stratum.last.deadline_s;
+            stratum.matured = stratum.exposure.matured(seconds(self.at), deadline_s, &self.bound);
+        }
+        let tests = &self.tests;
         let strata: Vec<Stratum> = self
             .strata
             .iter()
-            .map(|stratum| {
-                let matured = stratum.matured(self.at, &self.bound);
-                stratum.evidence.stratum(matured, stratum.condemned, &self.tests)
-            })
+            .map(|stratum| stratum.evidence.stratum(stratum.matured, stratum.condemned, tests))
             .collect();
         let evidence = combine(&strata, &self.combine);
         let against = against(&strata, &self.combine);
@@ -170,7 +174,7 @@ impl Panel {
             .iter()
             .map(|stratum| StratumInputs {
                 indicators: stratum.evidence.indicators(&self.plan.indicator_names, &self.tests),
-                ..stratum.inputs(self.at, &self.tests, &self.bound)
+                ..stratum.inputs(&self.tests)
             })
             .collect()
     }
@@ -182,6 +186,7 @@ impl StratumPanel {
             last: StratumLook::default(),
             evidence: Evidence::new(tolerance, tests),
             exposure: Exposure::default(),
+            matured: 0.0,
             updated: 0,
             away_s: 0,
             returned: 0,
@@ -309,10 +314,6 @@ impl StratumPanel {
         self.reach += growth * number(self.seasoned) * part;
     }
 
-    fn matured(&self, now: Time, bound: &BoundConfig) -> f64 {
-        self.exposure.matured(seconds(now), self.last.deadline_s, bound)
-    }
-
     /// Forgets contacts so old that no silence can go back to them.
     fn forget(&mut self, now: Time) {
         let deadline = Duration::from_secs(self.last.deadline_s);
@@ -327,9 +328,8 @@ impl StratumPanel {
         }
     }
 
-    fn inputs(&self, now: Time, tests: &TestsConfig, bound: &BoundConfig) -> StratumInputs {
+    fn inputs(&self, tests: &TestsConfig) -> StratumInputs {
         let stratum = self.evidence.stratum(0.0, false, tests);
-        let matured = self.matured(now, bound);
         StratumInputs {
             name: self.last.name.clone(),
             targets: self.last.targets,
@@ -337,7 +337,7 @@ impl StratumPanel {
             pending: self.last.pending,
             ready: self.last.ready,
             updated: self.updated,
-            matured: Exact::new(matured),
+            matured: Exact::new(self.matured),
             reach: Exact::new(self.reach),
             failures: self.evidence.installs.failures,
             successes: self.evidence.installs.successes,
