@@ -54,14 +54,17 @@ impl Policy {
     /// [`ImportError`] names the field.
     pub fn from_aws_job(json: &str) -> Result<Self, ImportError> {
         let body = Object::read(json)?;
+        body.is_of("AWS IoT Jobs", &AWS_FIELDS)?;
         let mut rule = AwsJobs::default();
         if let Some(rollout) = body.object("jobExecutionsRolloutConfig")? {
+            rollout.only(&["maximumPerMinute", "exponentialRate"])?;
             if let Some(most) = rollout.count("maximumPerMinute")? {
                 rule.per_minute_max = most;
             }
             rule.growth = rollout.object("exponentialRate")?.map(|o| aws_growth(&o)).transpose()?;
         }
         if let Some(abort) = body.object("abortConfig")? {
+            abort.only(&["criteriaList"])?;
             rule.abort = abort
                 .list("criteriaList")?
                 .ok_or_else(|| abort.missing("criteriaList"))?
@@ -98,6 +101,7 @@ impl Policy {
     /// refused: an operation takes newcomers by itself.
     pub fn from_hawkbit_rollout(json: &str) -> Result<Self, ImportError> {
         let body = Object::read(json)?;
+        body.is_of("hawkBit", &HAWKBIT_FIELDS)?;
         let all = hawkbit_group(&body, HawkBitGroup::default())?;
         let groups = match body.list("groups")? {
             Some(groups) if !groups.is_empty() => groups
@@ -132,6 +136,7 @@ impl Policy {
     /// [`ImportError`] names the field.
     pub fn from_mender_deployment(json: &str, start: Time) -> Result<Self, ImportError> {
         let body = Object::read(json)?;
+        body.is_of("Mender", &MENDER_FIELDS)?;
         if body.value("max_devices").is_some() {
             let instead = "open an operation for picked devices";
             return Err(body.unsupported("max_devices", instead));
@@ -229,6 +234,7 @@ impl Policy {
 }
 
 fn aws_growth(growth: &Object<'_>) -> Result<AwsGrowth, ImportError> {
+    growth.only(&["baseRatePerMinute", "incrementFactor", "rateIncreaseCriteria"])?;
     let needed = |name: &str| growth.count(name)?.ok_or_else(|| growth.missing(name));
     let criteria = growth.object("rateIncreaseCriteria")?;
     let criteria = criteria.ok_or_else(|| growth.missing("rateIncreaseCriteria"))?;
@@ -253,6 +259,12 @@ fn aws_growth(growth: &Object<'_>) -> Result<AwsGrowth, ImportError> {
 }
 
 fn aws_abort(criterion: &Object<'_>) -> Result<AwsAbort, ImportError> {
+    criterion.only(&[
+        "failureType",
+        "action",
+        "thresholdPercentage",
+        "minNumberOfExecutedThings",
+    ])?;
     let failure = match criterion.text("failureType")? {
         Some("FAILED") => AwsFailure::Failed,
         Some("REJECTED") => AwsFailure::Rejected,
@@ -335,6 +347,28 @@ impl Object<'_> {
         let bad = |error: serde_json::Error| ImportError::NotJson { detail: error.to_string() };
         let fields: Map<String, Value> = serde_json::from_str(json).map_err(bad)?;
         Ok(Object { path: String::new(), fields: std::borrow::Cow::Owned(fields) })
+    }
+
+    /// Refuses fields that the other system does not have here: a misspelt limit would be none.
+    fn only(&self, known: &[&str]) -> Result<(), ImportError> {
+        match self.fields.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                Err(self.wrong(name, &format!("is not known; there are {}", known.join(", "))))
+            }
+        }
+    }
+
+    /// Refuses a text that has fields, and none of what a request of that system has.
+    fn is_of(&self, system: &str, known: &[&str]) -> Result<(), ImportError> {
+        let is_known = known.iter().any(|name| self.fields.contains_key(*name));
+        if is_known || self.fields.is_empty() {
+            return Ok(());
+        }
+        Err(ImportError::Policy(format!(
+            "this is no request of {system}; it would have one of {}",
+            known.join(", ")
+        )))
     }
 
     /// A field that is there and not null.
@@ -454,6 +488,32 @@ fn number(digits: &str, most: i64) -> Option<i64> {
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|number| plain && *number <= most)
 }
+
+/// Of a `CreateJob` request; one of them must be there.
+const AWS_FIELDS: [&str; 7] = [
+    "jobExecutionsRolloutConfig",
+    "abortConfig",
+    "timeoutConfig",
+    "jobExecutionsRetryConfig",
+    "jobId",
+    "targets",
+    "document",
+];
+/// Of a request that creates a rollout; one of them must be there.
+const HAWKBIT_FIELDS: [&str; 9] = [
+    "errorAction",
+    "dynamic",
+    "groups",
+    "amountGroups",
+    "successCondition",
+    "errorCondition",
+    "successAction",
+    "distributionSetId",
+    "targetFilterQuery",
+];
+/// Of a request that creates a deployment; one of them must be there.
+const MENDER_FIELDS: [&str; 6] =
+    ["max_devices", "phases", "retries", "artifact_name", "devices", "filter_id"];
 
 #[cfg(test)]
 mod tests;

@@ -385,3 +385,20 @@ fn stored_policies_stay_readable() {
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
+
+#[test]
+fn what_is_of_another_system_or_misspelt_is_refused() {
+    let start = Time::ZERO;
+    let check = |read: Result<Policy, ImportError>, says: &str| {
+        let error = read.expect_err(says).to_string();
+        assert!(error.contains(says), "{error}");
+    };
+    check(Policy::from_aws_job(r#"{"foo":1}"#), "no request of AWS IoT Jobs");
+    check(Policy::from_hawkbit_rollout(r#"{"abortConfig":{}}"#), "no request of hawkBit");
+    check(Policy::from_mender_deployment(r#"{"foo":1}"#, start), "no request of Mender");
+    let misspelt = r#"{"jobExecutionsRolloutConfig":{"maximumPerMinutes":3}}"#;
+    check(
+        Policy::from_aws_job(misspelt),
+        "`jobExecutionsRolloutConfig.maximumPerMinutes` is not known",
+    );
+}
