@@ -133,7 +133,8 @@ fn stratum_of(known: &StratumFacts, facts: &FleetFacts, figures: &mut Vec<Figure
     note(What::Failures, failures.to_string(), (attempts > 0).then_some(attempts));
     let health = &known.health;
     let hours = health.watched_s / 3_600;
-    let is_known = health.silences > 0 || hours >= HOURS_MIN;
+    // A single silence in a short time is no rate.
+    let is_known = hours >= HOURS_MIN || health.silences >= SILENCES_MIN;
     let silence_per_hour =
         if is_known { hourly(health.silences, health.watched_s) } else { SILENCE };
     note(What::Silence, silence_per_hour.to_string(), is_known.then_some(hours.max(1)));
@@ -238,6 +239,8 @@ const INSTALL: Times = Times::Lognormal { median: Span::secs(600), sigma: 0.25 }
 const SILENCE: Rate = Rate::basis_points(5);
 /// Device-hours without a silence that say more than the assumption does.
 const HOURS_MIN: u64 = 2_000;
+/// Silences that say more than the assumption does, however short the time.
+const SILENCES_MIN: u64 = 10;
 const STEP_MAX_S: f64 = 60.0;
 const STEPS_MAX: u64 = 400_000;
 const HORIZON_S: u64 = 60 * 86_400;
