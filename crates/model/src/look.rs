@@ -180,8 +180,10 @@ pub struct StratumLook {
     /// Control devices followed at the look, in contact or not.
     #[serde(default)]
     pub control: u64,
-    /// Seconds from the order to the end of the installations that ended since the last look, in
-    /// all. Over them an updated device is in contact with nobody.
+    /// Devices that answered again after they were told to install, since the last look.
+    #[serde(default)]
+    pub returned: u64,
+    /// Seconds that these were away, in all: over them an updated device is in contact with nobody.
     #[serde(default)]
     pub away_s: u64,
     /// Events found since the last look.

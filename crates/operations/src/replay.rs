@@ -329,6 +329,7 @@ mod tests {
             updated_contacts: vec![20 * number, 0, 0],
             control_contacts: 4_000,
             control: 4_500,
+            returned: 15,
             away_s: 15 * 20,
             events: (silent > 0)
                 .then_some(HealthEvents {

@@ -21,8 +21,8 @@ pub struct Evidence {
     /// and 5 at least. More is faster.
     pub budget: Option<u64>,
     /// Devices that may be granted, in the time in which silence is found, for each device that
-    /// was updated before that time; at least 1. Half as many while the upper bound of the fault
-    /// rate is above 10 %, 2.4 times as many below 1 %, fewer on any hint of harm. More grows faster, and more are harmed by the
+    /// was updated before that time; at least 1. Half as many while less than 29 devices have
+    /// matured, 2.4 times as many from 299 on, fewer on any hint of harm. More grows faster, and more are harmed by the
     /// time the first silent device is found.
     pub growth_max: u32,
     /// What devices are told apart by; a fault in one stratum stops that stratum alone.
@@ -156,6 +156,9 @@ impl Checked for Evidence {
             return Some(format!(
                 "`rule.ages` must grow from one to the next, and be at most {AGES_MAX}"
             ));
+        }
+        if self.ages.first().is_some_and(|age| age.0.is_zero()) {
+            return Some("`rule.ages` begins with 0s; no device is younger than that".to_owned());
         }
         let weight: u64 =
             self.latencies.iter().map(|one| u64::from(one.share.as_basis_points())).sum();

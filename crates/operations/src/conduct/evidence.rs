@@ -143,8 +143,14 @@ impl Conduct {
         let Some(evidence) = inputs.evidence.as_deref() else { return };
         let usual = self.usual_response_us();
         let course = evidence_course_of(course_of(&mut self.operation, now));
-        course.alarm_since =
-            if judged.alarm { course.alarm_since.or(Some(evidence.at)) } else { None };
+        let stopped = |judged: &Judged| {
+            let strata = judged.strata.iter();
+            strata.filter(|stratum| stratum.scope == StratumScope::Stopped).count()
+        };
+        // What stopped takes its part of the alarm with it; the rest is heard out anew.
+        let goes_on = stopped(&judged) == stopped(&course.judged);
+        let since = course.alarm_since.filter(|_| goes_on).or(Some(evidence.at));
+        course.alarm_since = since.filter(|_| judged.alarm);
         course.judged = judged;
         course.limit = evidence.limit;
         course.response_usual_us = usual;

@@ -92,11 +92,16 @@ impl Cohort {
         self.stratum(stratum).updated += 1;
     }
 
-    /// An installation ended with a word of the device or the proof of its version, `away` after
-    /// the device was told to install.
-    pub(crate) fn ended(&mut self, stratum: u32, succeeded: bool, away: Duration) {
+    /// A device answers again, `away` after it was told to install.
+    pub(crate) fn returned(&mut self, stratum: u32, away: Duration) {
         let look = self.stratum(stratum);
+        look.returned += 1;
         look.away_s += away.as_secs();
+    }
+
+    /// An installation ended with a word of the device or the proof of its version.
+    pub(crate) fn ended(&mut self, stratum: u32, succeeded: bool) {
+        let look = self.stratum(stratum);
         if succeeded {
             look.successes += 1;
         } else {
@@ -213,7 +218,10 @@ impl Cohort {
             return;
         };
         let role = Role::Followed(arm);
-        *member = Member { role, stratum, window, contact: look, ..*member };
+        let before = *member;
+        *member = Member { role, stratum, window, contact: look, ..before };
+        let after = *member;
+        self.recount(before, after);
         self.event(device, kind);
     }
 
@@ -398,10 +406,11 @@ mod tests {
         cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
         cohort.contact(DeviceId(1), AGES.into_iter(), at(3));
         cohort.updated(0);
-        cohort.ended(0, true, Duration::from_secs(15));
+        cohort.returned(0, Duration::from_secs(15));
+        cohort.ended(0, true);
         let (strata, _) = cohort.take();
         let counts = &strata[0];
-        assert_eq!((counts.control, counts.away_s), (0, 15));
+        assert_eq!((counts.control, counts.returned, counts.away_s), (0, 1, 15));
         assert_eq!((counts.control_contacts, counts.updated_contacts.as_slice()), (1, &[1][..]));
         assert_eq!((counts.updated, counts.successes, counts.failures), (1, 1, 0));
         cohort.lost(DeviceId(1));

@@ -80,7 +80,7 @@ pub struct Stratum {
 /// Evidence combined over strata; all values are ln of e-values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Combined {
-    /// Each stratum: the mean of its tests.
+    /// Each stratum: the weighted mean of its tests.
     pub strata: Vec<f64>,
     /// Each stratum: the smallest e-value of all sets of strata that contain it.
     pub closed: Vec<f64>,
@@ -111,8 +111,8 @@ pub struct Judgement {
 
 /// Combines the evidence of strata.
 ///
-/// - *Within a stratum* E_s = mean of its tests, each the mean of its components: valid however
-///   they depend on each other.
+/// - *Within a stratum* E_s = Σ_j w_j·E_s,j over the components of all tests, with weights that
+///   add up to 1: valid however they depend on each other.
 /// - *Common effect*: E_c = Σ_j w_j ∏_s E_s,j over components j, with the same weights as in
 ///   E_s. Each factor is a test supermartingale of its own devices, and the assignment to arms
 ///   is independent between strata given the past, so the product is one too.
@@ -274,7 +274,8 @@ fn mixed(components: &[f64], log_weights: &[f64]) -> f64 {
 ///   does: Σ_j w_j·E_j with w_j the share of component j in what stopped them, times
 ///   `contagion`: a fault of one kind of devices is likely one of others too.
 ///
-/// A stratum that is cleared is held back by what is there against itself only.
+/// A stratum that is cleared is held back by its own evidence and by the fault of stopped ones
+/// only.
 #[must_use]
 pub fn against(strata: &[Stratum], config: &CombineConfig) -> Vec<f64> {
     let cells = cells(strata);

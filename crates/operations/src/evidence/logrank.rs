@@ -45,8 +45,8 @@ impl HealthConfig {
         self.age_limits_s.iter().take_while(|limit| age_s >= **limit).count()
     }
 
-    /// Weight of each component of [`Logrank::log_components`], in its order; they add up to 1
-    /// if those given do.
+    /// Weight of each component of [`Logrank::log_components`], in its order, of the windows that
+    /// there are; they add up to 1 if those of the alternatives do.
     #[must_use]
     pub fn weights(&self) -> Vec<f64> {
         let between = self.age_limits_s.len().saturating_sub(1);
@@ -56,10 +56,11 @@ impl HealthConfig {
         }
         windows.extend((0..between).map(|_| self.weight_between / count(between)));
         windows.extend([self.weight_open, self.weight_all]);
+        let sum: f64 = windows.iter().sum();
         let ratios = || (0..self.hazard_ratios.len()).map(|at| self.ratio_weights.get(at));
         windows
             .iter()
-            .flat_map(|window| ratios().map(move |ratio| window * ratio.unwrap_or(&0.0)))
+            .flat_map(|window| ratios().map(move |ratio| window / sum * ratio.unwrap_or(&0.0)))
             .collect()
     }
 }

@@ -49,7 +49,7 @@ struct StratumPanel {
     // Of the exposure, what had matured at the last look.
     matured: f64,
     updated: u64,
-    // Seconds that installations took in all, and their number.
+    // Seconds that devices were away to install in all, and their number.
     away_s: u64,
     returned: u64,
     // Of the newest looks, the newest last: updated devices in contact by window, and control.
@@ -221,11 +221,12 @@ impl StratumPanel {
             updated: new.updated_contacts.clone(),
             told: new.updated,
             control: new.control_contacts,
-            gap_s: elapsed.as_secs_f64() * number(new.control)
+            // Who was granted since is among the contacts only.
+            gap_s: elapsed.as_secs_f64() * number(new.control.max(new.control_contacts))
                 / number(new.control_contacts.max(1)),
         });
         self.away_s += new.away_s;
-        self.returned += new.failures + new.successes;
+        self.returned += new.returned;
         let mut events: Vec<&HealthEvents> = new.events.iter().collect();
         events.sort_by_key(|one| (one.look, one.window, one.arm, one.kind));
         for group in events.chunk_by(|one, next| one.look == next.look) {
@@ -281,7 +282,8 @@ impl StratumPanel {
     ///
     /// A contact is a risk for the time until the next one would have come. That of the order to
     /// install is followed by the installation, over which nobody calls: where control devices
-    /// call more often than that, it weighs as many of their contacts.
+    /// call more often than that, it weighs as many of their contacts. How long installations
+    /// last is taken as it is known when the silence is found.
     fn at_risk(&self, contacts: &Contacts, all: usize) -> Vec<u64> {
         let mut windows = vec![0; all + 1];
         for (age, devices) in contacts.updated.iter().enumerate() {
@@ -464,7 +466,7 @@ mod tests {
             };
             let stratum = StratumLook {
                 updated: 10,
-                successes: 10,
+                returned: 10,
                 updated_contacts: vec![10, 40],
                 control_contacts: contacts,
                 control,

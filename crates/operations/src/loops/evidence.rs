@@ -433,15 +433,20 @@ impl Run {
             Some(_) => {}
         }
         let settled = old.is_none_or(|old| old.state != new.state) && new.since > after;
-        let away = new.told.map_or(Duration::ZERO, |told| new.since.since(told));
+        let waited = old.filter(|old| old.state == AttemptState::Claimed && settled);
         let Some(comparison) = &mut self.comparison else { return };
+        if let Some(old) = waited
+            && new.state != AttemptState::Silent
+        {
+            comparison.cohort.returned(stratum, new.since.since(old.since));
+        }
         match &new.state {
             AttemptState::Succeeded if settled => {
-                comparison.cohort.ended(stratum, true, away);
+                comparison.cohort.ended(stratum, true);
             }
             AttemptState::Failed { fault } => {
                 if settled && says_something(fault.kind) {
-                    comparison.cohort.ended(stratum, false, away);
+                    comparison.cohort.ended(stratum, false);
                 }
                 comparison.cohort.leave(new.device);
             }

@@ -102,8 +102,8 @@ pub fn holdback(rule: &Rule, targets: u64) -> u64 {
 /// updated before it has shown what it has to show. Who is suspect is stopped for good, and with
 /// them the held ones, but for those whose devices speak clearly against the same fault
 /// ([`likeness`]): the operation is proved to do harm, and whoever is not known to be well would
-/// have to be harmed to be proved to be so. Such strata go on, slowly at first. An alarm comes to a
-/// harmless operation with probability α/2 at most; without an end to it, the operation would
+/// have to be harmed to be proved to be so. Without a suspect all held ones are. An alarm comes to
+/// a harmless operation with probability α/2 at most; without an end to it, the operation would
 /// wait for ever.
 fn settle(
     judgement: &mut Judgement,
@@ -115,7 +115,7 @@ fn settle(
         return;
     }
     let guilty: Vec<bool> =
-        judgement.scopes.iter().map(|scope| *scope >= StratumScope::Suspect).collect();
+        judgement.scopes.iter().map(|scope| *scope == StratumScope::Suspect).collect();
     let found = guilty.contains(&true);
     let likeness = likeness(strata, &guilty, config);
     let all = judgement.scopes.iter_mut().zip(&evidence.strata).zip(likeness);

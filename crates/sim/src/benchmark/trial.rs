@@ -226,6 +226,7 @@ impl Trial {
             updated_contacts: gathered.contacts,
             control_contacts: chance.binomial(control, p),
             control,
+            returned: gathered.failures + gathered.successes,
             away_s: gathered.away_s as u64,
             events: events.collect(),
             indicators: view.indicator.map_or_else(Vec::new, |it| vec![self.values(it, chance)]),
