@@ -173,8 +173,11 @@ fn settings_of_other_systems_are_read_as_policies() {
     let ran = plan(&[]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("hint: a policy is TOML; --import SYSTEM reads"), "{ran:?}");
-    let ran = plan(&["--import", "hawkbit", "--server", "http://127.0.0.1:1"]);
+    let ran = plan(&["--import", "aws", "--server", "http://127.0.0.1:1"]);
     assert!(ran.stderr.contains("no server answers"), "it is understood: {ran:?}");
+    let ran = plan(&["--import", "hawkbit"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("job.json: this is no request of hawkBit"), "{ran:?}");
     let ran = plan(&["--import", "edgehog"]);
     assert!(ran.stderr.contains("job.json: `rolloutMechanism` is missing"), "{ran:?}");
     let ran = run(["operation", "plan", "x", "--import", "aws"]);
