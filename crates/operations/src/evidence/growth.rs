@@ -15,8 +15,8 @@ pub struct GrowthConfig {
     /// all granted, a hint at the update itself could never be settled.
     pub growth_min: f64,
     /// Part of the growth in paper A's phases Test, Cautious and Generalization, as labels of
-    /// how certain the exposure makes one if nothing happened: slow while little can be seen and much would be lost, fast once many have shown
-    /// that they are well.
+    /// how certain the exposure makes one if nothing happened: slow while little can be seen and
+    /// much would be lost, fast once many have shown that they are well.
     pub paces: [f64; 3],
     /// Power of the likelihood ratio by which growth falls. With 1 a change that looks three
     /// times likelier harmful than harmless grows by a third.
