@@ -120,20 +120,16 @@ impl Exposure {
     /// Forgets the exact times of exposure that is old at `now_s`.
     pub fn settle(&mut self, now_s: u64, config: &BoundConfig) {
         let old_s = now_s.saturating_sub(config.bucket_s.saturating_mul(NARROW_BUCKETS));
-        let recent = self.buckets.split_off(&old_s);
         let mature_s = now_s.saturating_sub(config.matured_s);
-        let mut buckets = BTreeMap::new();
-        for (at_s, devices) in core::mem::take(&mut self.buckets) {
-            if at_s < mature_s {
-                self.mature += devices;
-            } else {
-                *buckets.entry(wide_bucket(at_s, config)).or_default() += devices;
-            }
+        while let Some(oldest) = self.buckets.first_entry().filter(|it| *it.key() < mature_s) {
+            self.mature += oldest.remove();
         }
-        for (at_s, devices) in recent {
-            *buckets.entry(at_s).or_default() += devices;
+        let is_narrow = |at_s: &u64| wide_bucket(*at_s, config) != *at_s;
+        let narrow: Vec<u64> = self.buckets.range(..old_s).map(|(at_s, _)| *at_s).collect();
+        for at_s in narrow.into_iter().filter(is_narrow) {
+            let devices = self.buckets.remove(&at_s).unwrap_or(0);
+            *self.buckets.entry(wide_bucket(at_s, config)).or_default() += devices;
         }
-        self.buckets = buckets;
     }
 
     /// Devices exposed.
@@ -143,14 +139,68 @@ impl Exposure {
     }
 
     /// Matured exposure in devices, n_eff = Σ_i F(age_i), oldest first.
+    ///
+    /// Cost: for each bucket a product for each latency. Neighbours are one or
+    /// `JOINED_BUCKETS` widths apart, so that e^(−since/τ) of one follows from that of the one
+    /// before; over all buckets that loses less than 10⁻¹² relative.
     #[must_use]
     pub fn matured(&self, now_s: u64, deadline_s: u64, config: &BoundConfig) -> f64 {
+        let mut decays: Vec<Decay> =
+            config.latencies.iter().map(|latency| Decay::new(*latency, config)).collect();
+        let weights: f64 = decays.iter().map(|decay| decay.weight).sum();
         let mut matured = number(self.mature);
+        if weights <= 0.0 {
+            return matured;
+        }
         for (at_s, devices) in &self.buckets {
-            let age_s = now_s.saturating_sub(*at_s);
-            matured += number(*devices) * maturity(age_s, deadline_s, config);
+            let since_s = now_s.saturating_sub(*at_s).saturating_sub(deadline_s);
+            if since_s == 0 {
+                break;
+            }
+            let shown: f64 = decays.iter_mut().map(|decay| decay.shown(since_s)).sum();
+            matured += number(*devices) * (shown / weights);
         }
         matured
+    }
+}
+
+/// What [`maturity`] is of one latency, for times that fall.
+#[derive(Debug)]
+struct Decay {
+    weight: f64,
+    mean_s: f64,
+    // The time asked for last, and e^(−since/τ) of it.
+    since_s: u64,
+    left: f64,
+    // Steps in seconds whose factors are known.
+    steps: [(u64, f64); 2],
+}
+
+impl Decay {
+    fn new(latency: Latency, config: &BoundConfig) -> Self {
+        let mean_s = number(latency.mean_s.max(1));
+        let narrow_s = config.bucket_s.max(1);
+        let steps = [narrow_s, narrow_s.saturating_mul(JOINED_BUCKETS)];
+        Self {
+            weight: latency.weight.max(0.0),
+            mean_s,
+            since_s: u64::MAX,
+            left: 0.0,
+            steps: steps.map(|step_s| (step_s, exp(number(step_s) / mean_s))),
+        }
+    }
+
+    /// The weight times the share that shows itself within a time, which is at most the last one.
+    fn shown(&mut self, since_s: u64) -> f64 {
+        let step_s = self.since_s.saturating_sub(since_s);
+        let known = self.steps.iter().find(|(known_s, _)| *known_s == step_s);
+        self.left = match known {
+            // What is almost nothing has lost its digits.
+            Some((_, factor)) if self.left > LEFT_MIN => self.left * factor,
+            _ => exp(-number(since_s) / self.mean_s),
+        };
+        self.since_s = since_s;
+        self.weight * (1.0 - self.left)
     }
 }
 
@@ -236,5 +286,7 @@ pub fn poisson_upper_approximate(events: f64, confidence: f64) -> f64 {
 
 const NARROW_BUCKETS: u64 = 288;
 const JOINED_BUCKETS: u64 = 12;
+/// Below it a share is calculated anew.
+const LEFT_MIN: f64 = 1e-200;
 const CONFIDENCE_MIN: f64 = 1e-9;
 const SHAPE_MAX: f64 = 10_000.0;

@@ -134,25 +134,14 @@ pub struct Judgement {
 /// a millisecond.
 #[must_use]
 pub fn combine(strata: &[Stratum], config: &CombineConfig) -> Combined {
-    let cells = cells(strata);
-    let weights = log_weights(&cells, config);
-    let log_e: Vec<f64> =
-        strata.iter().map(|stratum| mixed(&products(&[stratum], &cells), &weights)).collect();
-    let going: Vec<&Stratum> = strata.iter().filter(|stratum| !stratum.stopped).collect();
-    let common = mixed(&products(&going, &cells), &weights);
-    let halves = strata
-        .iter()
-        .zip(&log_e)
-        .filter(|(stratum, _)| !stratum.stopped)
-        .map(|(_, log_e)| log_half(*log_e));
-    let subsets = sum_sorted(halves.collect());
-    Combined {
-        closed: closed(&log_e, config),
-        common,
-        subsets,
-        global: log_mean_exp(&[common.min(subsets), common.max(subsets)]),
-        strata: log_e,
-    }
+    Mixture::of(strata, config).combined(config)
+}
+
+/// [`combine`] and [`against`], for the cost of one.
+#[must_use]
+pub fn weigh(strata: &[Stratum], config: &CombineConfig) -> (Combined, Vec<f64>) {
+    let mixture = Mixture::of(strata, config);
+    (mixture.combined(config), mixture.against(config))
 }
 
 /// Judges an operation: which strata stop, whether there is an alarm, who is suspect.
@@ -234,6 +223,91 @@ fn component(stratum: &Stratum, test: usize, index: usize) -> f64 {
     stratum.tests.get(test).and_then(|components| components.get(index)).copied().unwrap_or(0.0)
 }
 
+/// Strata with their components in one order, and the weights of these.
+#[derive(Debug)]
+struct Mixture<'a> {
+    strata: &'a [Stratum],
+    // ln of the weights, which add up to 1.
+    weights: Vec<f64>,
+    // Of each stratum its components, and their weighted mean.
+    components: Vec<Vec<f64>>,
+    log_e: Vec<f64>,
+    // Each component, multiplied over the strata not stopped.
+    going: Vec<f64>,
+}
+
+impl<'a> Mixture<'a> {
+    fn of(strata: &'a [Stratum], config: &CombineConfig) -> Self {
+        let cells = cells(strata);
+        let weights = log_weights(&cells, config);
+        let components: Vec<Vec<f64>> = strata
+            .iter()
+            .map(|stratum| cells.iter().map(|at| component(stratum, at.0, at.1)).collect())
+            .collect();
+        let log_e = components.iter().map(|components| mixed(components, &weights)).collect();
+        let going = |at: usize| {
+            let each = strata.iter().zip(&components).filter(|(stratum, _)| !stratum.stopped);
+            sum_sorted(each.map(|(_, components)| components[at]).collect())
+        };
+        let going = (0..cells.len()).map(going).collect();
+        Self { strata, weights, components, log_e, going }
+    }
+
+    fn combined(&self, config: &CombineConfig) -> Combined {
+        let common = mixed(&self.going, &self.weights);
+        let halves = self
+            .strata
+            .iter()
+            .zip(&self.log_e)
+            .filter(|(stratum, _)| !stratum.stopped)
+            .map(|(_, log_e)| log_half(*log_e));
+        let subsets = sum_sorted(halves.collect());
+        Combined {
+            closed: closed(&self.log_e, config),
+            common,
+            subsets,
+            global: log_mean_exp(&[common.min(subsets), common.max(subsets)]),
+            strata: self.log_e.clone(),
+        }
+    }
+
+    fn against(&self, config: &CombineConfig) -> Vec<f64> {
+        let hint = |components: &[f64]| {
+            components.iter().copied().fold(f64::NEG_INFINITY, f64::max) - config.hint_discount
+        };
+        let all = hint(&self.going);
+        let stopped: Vec<bool> = self.strata.iter().map(|stratum| stratum.stopped).collect();
+        let guilt = self.guilt(&stopped);
+        let each = self.strata.iter().zip(&self.components).zip(&self.log_e);
+        each.map(|((stratum, components), log_e)| {
+            let contagion = guilt
+                .as_ref()
+                .map_or(f64::NEG_INFINITY, |guilt| mixed(components, guilt) + config.contagion);
+            let own = if config.clears(*log_e, stratum.matured) {
+                *log_e
+            } else {
+                hint(components).max(all)
+            };
+            own.max(contagion)
+        })
+        .collect()
+    }
+
+    /// ln of the part that each component has in the evidence of these strata; none without any.
+    fn guilt(&self, guilty: &[bool]) -> Option<Vec<f64>> {
+        if !guilty.contains(&true) {
+            return None;
+        }
+        let part = |(at, weight): (usize, &f64)| {
+            let of = self.components.iter().zip(guilty).filter(|(_, is)| **is);
+            log_sum_exp(&of.map(|(components, _)| components[at]).collect::<Vec<_>>()) + weight
+        };
+        let parts: Vec<f64> = self.weights.iter().enumerate().map(part).collect();
+        let whole = log_sum_exp(&parts);
+        Some(parts.into_iter().map(|part| part - whole).collect())
+    }
+}
+
 /// ln of the weights of all components, which add up to 1.
 fn log_weights(cells: &[(usize, usize)], config: &CombineConfig) -> Vec<f64> {
     let weights: Vec<f64> = cells
@@ -246,14 +320,6 @@ fn log_weights(cells: &[(usize, usize)], config: &CombineConfig) -> Vec<f64> {
         .collect();
     let sum: f64 = weights.iter().sum();
     weights.into_iter().map(|weight| log(weight / sum)).collect()
-}
-
-/// Each component, multiplied over the strata.
-fn products(strata: &[&Stratum], cells: &[(usize, usize)]) -> Vec<f64> {
-    let product = |(test, index): &(usize, usize)| {
-        sum_sorted(strata.iter().map(|stratum| component(stratum, *test, *index)).collect())
-    };
-    cells.iter().map(product).collect()
 }
 
 /// The weighted mean of components; neutral without one.
@@ -278,56 +344,16 @@ fn mixed(components: &[f64], log_weights: &[f64]) -> f64 {
 /// only.
 #[must_use]
 pub fn against(strata: &[Stratum], config: &CombineConfig) -> Vec<f64> {
-    let cells = cells(strata);
-    let weights = log_weights(&cells, config);
-    let hint = |components: &[f64]| {
-        components.iter().copied().fold(f64::NEG_INFINITY, f64::max) - config.hint_discount
-    };
-    let (stopped, going): (Vec<&Stratum>, Vec<&Stratum>) =
-        strata.iter().partition(|stratum| stratum.stopped);
-    let all = hint(&products(&going, &cells));
-    let guilt = guilt(&stopped, &cells, &weights);
-    strata
-        .iter()
-        .map(|stratum| {
-            let components = products(&[stratum], &cells);
-            let log_e = mixed(&components, &weights);
-            let contagion = guilt
-                .as_ref()
-                .map_or(f64::NEG_INFINITY, |guilt| mixed(&components, guilt) + config.contagion);
-            let own = if config.clears(log_e, stratum.matured) {
-                log_e
-            } else {
-                hint(&components).max(all)
-            };
-            own.max(contagion)
-        })
-        .collect()
+    Mixture::of(strata, config).against(config)
 }
 
 /// How much better the fault of `suspects` fits each stratum than none does, as ln.
 #[must_use]
 pub fn likeness(strata: &[Stratum], suspects: &[bool], config: &CombineConfig) -> Vec<f64> {
-    let cells = cells(strata);
-    let weights = log_weights(&cells, config);
-    let guilty: Vec<&Stratum> =
-        strata.iter().zip(suspects).filter(|(_, is)| **is).map(|(stratum, _)| stratum).collect();
-    let guilt = guilt(&guilty, &cells, &weights).unwrap_or(weights);
-    strata.iter().map(|stratum| mixed(&products(&[stratum], &cells), &guilt)).collect()
-}
-
-/// ln of the part that each component has in the evidence that stopped strata.
-fn guilt(stopped: &[&Stratum], cells: &[(usize, usize)], weights: &[f64]) -> Option<Vec<f64>> {
-    if stopped.is_empty() {
-        return None;
-    }
-    let part = |at: usize| {
-        let of = stopped.iter().map(|stratum| component(stratum, cells[at].0, cells[at].1));
-        log_sum_exp(&of.collect::<Vec<_>>()) + weights[at]
-    };
-    let parts: Vec<f64> = (0..cells.len()).map(part).collect();
-    let whole = log_sum_exp(&parts);
-    Some(parts.into_iter().map(|part| part - whole).collect())
+    let mixture = Mixture::of(strata, config);
+    let guilt = mixture.guilt(suspects);
+    let guilt = guilt.as_ref().unwrap_or(&mixture.weights);
+    mixture.components.iter().map(|components| mixed(components, guilt)).collect()
 }
 
 /// ln((1 + E)/2).

@@ -34,7 +34,9 @@ pub use bound::{
 pub use budget::{
     Adaptation, InfrastructureConfig, certainty, default_budget, next_element, next_limit, shares,
 };
-pub use combine::{CombineConfig, Combined, Judgement, Stratum, against, combine, judge, likeness};
+pub use combine::{
+    CombineConfig, Combined, Judgement, Stratum, against, combine, judge, likeness, weigh,
+};
 pub use growth::{GrowthConfig, caution, growth};
 pub use logrank::{EventCounts, HealthConfig, Logrank, WindowEvents};
 pub use means::{IndicatorConfig, Interval, MeanDifference};

@@ -12,7 +12,7 @@ use model::{
 use super::bernoulli::InstallConfig;
 use super::bound::{BoundConfig, Exposure, Latency, expected_events, fault_bound};
 use super::budget::certainty;
-use super::combine::{CombineConfig, Stratum, against, combine};
+use super::combine::{CombineConfig, Stratum, weigh};
 use super::growth::{GrowthConfig, growth};
 use super::logrank::{HealthConfig, WindowEvents};
 use super::means::IndicatorConfig;
@@ -154,8 +154,7 @@ impl Panel {
             .iter()
             .map(|stratum| stratum.evidence.stratum(stratum.matured, stratum.condemned, tests))
             .collect();
-        let evidence = combine(&strata, &self.combine);
-        let against = against(&strata, &self.combine);
+        let (evidence, against) = weigh(&strata, &self.combine);
         let limit = log(2.0 / self.combine.alpha);
         for (at, stratum) in self.strata.iter_mut().enumerate() {
             stratum.condemned |= evidence.closed[at] >= limit;
