@@ -45,6 +45,21 @@ pub(super) struct Trial {
 struct Cohort {
     told: u32,
     devices: u64,
+    // Of them, those whose contact since the last look is counted.
+    counted: u64,
+}
+
+impl Cohort {
+    fn join(&mut self, other: Self) {
+        self.told = self.told.max(other.told);
+        self.devices += other.devices;
+        self.counted += other.counted;
+    }
+
+    fn lose_one(&mut self) {
+        self.devices = self.devices.saturating_sub(1);
+        self.counted = self.counted.min(self.devices);
+    }
 }
 
 /// What was seen since the last look.
@@ -89,6 +104,14 @@ impl Ages {
         (at_s - f64::from(told) * self.slot_s).max(0.0)
     }
 
+    /// Window in which a contact counts of one that was told in a slot: by its age when the look
+    /// began, so that an event falls into the window in which its last contact was counted.
+    pub(super) fn window_of_contact(&self, told: u32, at_s: f64) -> u8 {
+        let before = self.look_of(at_s) as usize - 1;
+        let began_s = before.checked_sub(1).map_or(0.0, |at| self.looks_s[at]);
+        self.window(self.age_s(told, began_s))
+    }
+
     fn windows(&self) -> usize {
         self.ends_s.len() + 1
     }
@@ -112,29 +135,27 @@ impl Trial {
             return;
         }
         self.gathered.successes += 1;
+        let window = ages.window_of_contact(told, at_s);
         if ages.looks_s.last().is_some_and(|look_s| at_s - age_s < *look_s) {
-            self.contact(1, ages.window(age_s), ages);
+            self.contact(1, window, ages);
         }
+        let new = Cohort { told, devices: 1, counted: 1 };
         match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
-            Ok(at) => self.cohorts[at].devices += 1,
+            Ok(at) => self.cohorts[at].join(new),
             // Its cohort may have become old while it installed.
-            Err(0) if ages.window(age_s) as usize == ages.ends_s.len() => {
-                self.age(Cohort { told, devices: 1 }, ages);
-            }
-            Err(at) => self.cohorts.insert(at, Cohort { told, devices: 1 }),
+            Err(0) if window as usize == ages.ends_s.len() => self.age(new, ages),
+            Err(at) => self.cohorts.insert(at, new),
         }
     }
 
     /// One that was told in that slot is followed no further.
     pub(super) fn leave(&mut self, told: u32) {
         match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
-            Ok(at) => {
-                self.cohorts[at].devices = self.cohorts[at].devices.saturating_sub(1);
-            }
+            Ok(at) => self.cohorts[at].lose_one(),
             Err(_) => {
                 let at = self.aged.partition_point(|cohort| cohort.told < told);
                 if let Some(cohort) = self.aged.get_mut(at) {
-                    cohort.devices = cohort.devices.saturating_sub(1);
+                    cohort.lose_one();
                 }
             }
         }
@@ -162,10 +183,7 @@ impl Trial {
         let hour = |told: u32| (f64::from(told) * ages.slot_s / 3_600.0) as u64;
         let at = self.aged.partition_point(|cohort| hour(cohort.told) < hour(new.told));
         match self.aged.get_mut(at).filter(|cohort| hour(cohort.told) == hour(new.told)) {
-            Some(cohort) => {
-                cohort.told = cohort.told.max(new.told);
-                cohort.devices += new.devices;
-            }
+            Some(cohort) => cohort.join(new),
             None => self.aged.insert(at, new),
         }
     }
@@ -181,33 +199,37 @@ impl Trial {
         *self.gathered.events.entry(key).or_default() += 1;
     }
 
-    /// Followed devices, by window of age.
-    fn followed(&mut self, at_s: f64, ages: &Ages) -> Vec<u64> {
+    /// Followed devices, by window of age when the look began, and of these the ones whose
+    /// contact is not counted yet; they all begin anew.
+    fn followed(&mut self, began_s: f64, ages: &Ages) -> (Vec<u64>, Vec<u64>) {
         let last = ages.windows() - 1;
         while let Some(first) = self.cohorts.front().copied() {
-            if (ages.window(ages.age_s(first.told, at_s)) as usize) < last {
+            if (ages.window(ages.age_s(first.told, began_s)) as usize) < last {
                 break;
             }
             self.age(first, ages);
             self.cohorts.pop_front();
         }
-        let mut windows = vec![0; ages.windows()];
-        windows[last] = self.aged.iter().map(|cohort| cohort.devices).sum();
-        for cohort in &self.cohorts {
-            windows[ages.window(ages.age_s(cohort.told, at_s)) as usize] += cohort.devices;
+        let mut all = vec![0; ages.windows()];
+        let mut quiet = all.clone();
+        for cohort in self.aged.iter_mut().chain(&mut self.cohorts) {
+            let window = ages.window(ages.age_s(cohort.told, began_s)) as usize;
+            all[window] += cohort.devices;
+            quiet[window] += cohort.devices - cohort.counted;
+            cohort.counted = 0;
         }
-        windows
+        (all, quiet)
     }
 
     /// What there is to see since the last look; begins the next one.
     pub(super) fn look(&mut self, view: View<'_>, ages: &Ages, chance: &mut Chance) -> StratumLook {
         let p = view.contact.within(view.at_s - view.since_s);
-        let followed = self.followed(view.at_s, ages);
+        let (followed, quiet) = self.followed(view.since_s, ages);
         let control = view.control.saturating_sub(self.left);
         self.crash(&view, &followed, control, chance);
         let mut gathered = std::mem::take(&mut self.gathered);
         gathered.contacts.resize(ages.windows(), 0);
-        for (contacts, devices) in gathered.contacts.iter_mut().zip(&followed) {
+        for (contacts, devices) in gathered.contacts.iter_mut().zip(&quiet) {
             *contacts += chance.binomial(*devices, p * view.at_hand);
         }
         let events = gathered.events.into_iter().map(|((arm, look, window, kind), devices)| {

@@ -49,7 +49,7 @@ impl Run<'_> {
             }
             let ages = &self.live[operation].ages;
             let look = ages.look_of(last_s);
-            let window = told.map_or(0, |told| ages.window(ages.age_s(told, last_s)));
+            let window = told.map_or(0, |told| ages.window_of_contact(told, last_s));
             self.wheel.put(
                 found,
                 Due::Found {
@@ -280,7 +280,7 @@ impl Run<'_> {
             self.live[operation].trials[stratum].crashed += 1;
             if self.follows {
                 let live = &mut self.live[operation];
-                let window = live.ages.window(live.ages.age_s(told, at_s));
+                let window = live.ages.window_of_contact(told, at_s);
                 let look = live.ages.look_of(at_s);
                 let trial = &mut live.trials[stratum];
                 trial.leave(told);
