@@ -8,9 +8,10 @@ use model::{Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, Stratum
 /// The devices of one operation that are compared: those told to install, and those that could
 /// have been.
 ///
-/// Each contact of a device counts once a look, with its arm and its age since the update. A
-/// device whose last contact is longer ago than its deadline has fallen silent at that contact,
-/// under the same rule for both arms. Costs a few steps per contact and per deadline, nothing per
+/// A device in contact counts once a look, with its arm and its age at the first contact; an event
+/// falls into the window in which the contact was counted. One that is told to install counts with
+/// the updated devices only. A device whose last contact is longer ago than its deadline has
+/// fallen silent at that contact, under the same rule for both arms. Costs a few steps per contact and per deadline, nothing per
 /// device and look.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cohort {
@@ -34,7 +35,7 @@ struct Member {
     stratum: u32,
     // When it was told to install.
     told: Time,
-    // The look of its last contact, and its window then.
+    // The look of its last contact, and its window at the first one in that look.
     contact: u64,
     window: u8,
 }
@@ -55,8 +56,9 @@ impl Cohort {
         Self { look: looks + 1, ..Self::default() }
     }
 
-    /// A device belongs to an arm from now on; `told` says since when it is updated. One that
-    /// was lost stays lost. Says whether that is new.
+    /// A device belongs to an arm from now on; `told` says since when it is updated, which counts
+    /// in place of its contact as control in this look. One that was lost stays lost. Says whether
+    /// that is new.
     pub(crate) fn follow(
         &mut self,
         device: DeviceId,
@@ -74,9 +76,12 @@ impl Cohort {
         *member = Member { role: Role::Followed(arm), stratum, told, contact: look, window: 0 };
         let after = *member;
         self.recount(before, after);
-        if !matches!(before.role, Role::Followed(_)) {
-            self.due.insert((due, device));
+        if before.role == Role::Followed(Arm::Control) && before.counted(look) {
+            let counts = self.stratum(before.stratum);
+            counts.control_contacts = counts.control_contacts.saturating_sub(1);
         }
+        // A device that changed sides is looked at by the earlier of both times.
+        self.due.insert((due, device));
         true
     }
 
@@ -120,16 +125,16 @@ impl Cohort {
         let Some(member) = self.known(device) else { return };
         let Role::Followed(arm) = member.role else { return };
         let fresh = member.contact != look || !member.counted(look);
-        let window = match arm {
-            Arm::Control => 0,
-            Arm::Updated => window(ages, now.since(member.told)),
-        };
-        let stratum = member.stratum;
-        if let Some(member) = self.member(device) {
-            member.contact = look;
-            member.window = window | COUNTED;
-        }
         if fresh {
+            let window = match arm {
+                Arm::Control => 0,
+                Arm::Updated => window(ages, now.since(member.told)),
+            };
+            let stratum = member.stratum;
+            if let Some(member) = self.member(device) {
+                member.contact = look;
+                member.window = window | COUNTED;
+            }
             let counts = self.stratum(stratum);
             match arm {
                 Arm::Control => counts.control_contacts += 1,
@@ -364,6 +369,23 @@ mod tests {
         assert_eq!(cohort.take().0[1].updated_contacts, [0, 1]);
     }
 
+    /// An event in a window in which nobody was at risk would count as if it were certain.
+    #[test]
+    fn an_event_falls_into_the_window_in_which_the_last_contact_was_counted() {
+        for (contacts, window) in [(&[20][..], 0), (&[20, 80], 0), (&[80, 700], 1)] {
+            let mut cohort = Cohort::after(0);
+            cohort.follow(DeviceId(1), Arm::Updated, 0, at(10), at(100));
+            for contact in contacts {
+                cohort.contact(DeviceId(1), AGES.into_iter(), at(*contact));
+            }
+            assert!(cohort.event(DeviceId(1), HealthEventKind::Silence));
+            let (strata, _) = cohort.take();
+            assert_eq!(strata[0].events[0].window, window, "{contacts:?}");
+            let counted: Vec<u64> = (0..=window).map(|at| u64::from(at == window)).collect();
+            assert_eq!(strata[0].updated_contacts, counted, "{contacts:?}");
+        }
+    }
+
     #[test]
     fn silence_goes_back_to_the_last_contact() {
         let mut cohort = Cohort::after(0);
@@ -401,8 +423,6 @@ mod tests {
         let mut cohort = Cohort::after(4);
         cohort.follow(DeviceId(1), Arm::Control, 0, at(0), at(100));
         cohort.contact(DeviceId(1), AGES.into_iter(), at(1));
-        cohort.leave(DeviceId(1));
-        cohort.contact(DeviceId(1), AGES.into_iter(), at(2));
         cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));
         cohort.contact(DeviceId(1), AGES.into_iter(), at(3));
         cohort.updated(0);
@@ -411,7 +431,7 @@ mod tests {
         let (strata, _) = cohort.take();
         let counts = &strata[0];
         assert_eq!((counts.control, counts.returned, counts.away_s), (0, 1, 15));
-        assert_eq!((counts.control_contacts, counts.updated_contacts.as_slice()), (1, &[1][..]));
+        assert_eq!((counts.control_contacts, counts.updated_contacts.as_slice()), (0, &[1][..]));
         assert_eq!((counts.updated, counts.successes, counts.failures), (1, 1, 0));
         cohort.lost(DeviceId(1));
         cohort.follow(DeviceId(1), Arm::Updated, 0, at(3), at(100));

@@ -345,8 +345,10 @@ impl Run {
         Some(if arm == Arm::Updated { FollowedAs::Updated } else { FollowedAs::Control })
     }
 
-    /// A device that could be granted and is not belongs to the control from its contact on; it
-    /// stays there while it is away, or its silence would never be seen.
+    /// A device that could be granted belongs to the control from its contact on. It stays there
+    /// while it is away, or its silence would never be seen, and while it is granted: what is dead
+    /// cannot be told to install, and taken from the control with its grant, its silence would be
+    /// missing there.
     pub(super) fn compare_place(
         &mut self,
         device: &Device,
@@ -354,9 +356,14 @@ impl Run {
         experience: &Experience,
         now: Time,
     ) {
-        if self.comparison.is_none() || self.assignments.contains_key(&device.id) {
+        if self.comparison.is_none() {
             return;
         }
+        let place = match self.assignments.get(&device.id) {
+            None => place,
+            Some(known) if waits(known) => Place::Ready,
+            Some(_) => return,
+        };
         match place {
             Place::Ready => {
                 let Some(rule) = self.operation().policy.rule.evidence() else { return };
@@ -416,18 +423,17 @@ impl Run {
             // Granted: no control any more. Settled: what there was to read has been read.
             comparison.partners.forget(new.device);
         }
-        let waits = |one: &Assignment| one.state.is_in_flight() && one.told.is_none();
         let pending = comparison.pending.entry(stratum).or_default();
         *pending = pending.saturating_sub(u64::from(old.is_some_and(waits)));
         *pending += u64::from(waits(new));
         let cohort = &mut comparison.cohort;
         match new.told {
+            None if waits(new) => {}
             None => cohort.leave(new.device),
             Some(told) if old.is_none_or(|old| old.told.is_none()) => {
                 if told > after {
                     cohort.updated(stratum);
                 }
-                cohort.leave(new.device);
                 self.follow(new.device, Arm::Updated, told, None, now);
             }
             Some(_) => {}
@@ -508,6 +514,11 @@ pub(super) fn parts_under<'a>(
         told_apart(StratumBy::Version, version),
         told_apart(StratumBy::Site, device.site.as_deref().unwrap_or("")),
     ]
+}
+
+/// Whether a granted device was not told to install yet.
+const fn waits(one: &Assignment) -> bool {
+    one.state.is_in_flight() && one.told.is_none()
 }
 
 /// When the silence of a control device is looked at first. All of them are followed from the

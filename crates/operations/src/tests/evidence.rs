@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate, HealthEventKind,
-    Latency, Look, OperationId, OperationState, Origin, Policy, Presence, Progress, Rate, Reason,
-    Record, Rule, Span, StratumScope, Time, Undo, Verdict, Version,
+    Arm, AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate,
+    HealthEventKind, Latency, Look, OperationId, OperationState, Origin, Policy, Presence,
+    Progress, Rate, Reason, Record, Rule, Span, StratumScope, Time, Undo, Verdict, Version,
 };
 
 use super::world::Durable;
@@ -217,6 +217,9 @@ impl Field {
 
     fn carry_out(&mut self, order: &Dispatch) {
         let Dispatch { operation, device, attempt, .. } = *order;
+        if self.dead.get(&device).is_some_and(|at| *at <= self.now) {
+            return;
+        }
         let fate = (self.fate)(self.fleet.device(device).unwrap());
         let mut report = |progress| {
             self.loops.report(operation, device, attempt, progress, &self.fleet, self.now);
@@ -400,6 +403,29 @@ fn outage_after(seconds: u64) {
     let lost: usize = field.looks.iter().map(|look| look.left.len()).sum();
     assert!(lost >= 60, "the silence of both arms was seen: {lost}");
     assert_ne!(state, OperationState::Aborted);
+}
+
+/// Who is dead cannot be told to install. Were it control no longer once it is granted, the
+/// faster an operation goes, the more silence would be missing in the control.
+#[test]
+fn a_granted_device_is_control_until_it_is_told_to_install() {
+    let mut field = Field::new(500, |_| Fate::Well);
+    field.publish(quick());
+    for _ in 0..30 {
+        field.tick();
+    }
+    while field.busy.is_empty() {
+        field.tick();
+    }
+    let granted: Vec<DeviceId> = field.busy.keys().copied().collect();
+    let now = field.now;
+    field.dead.extend(granted.iter().map(|device| (*device, now)));
+    for _ in 0..120 {
+        field.tick();
+    }
+    let events = || field.looks.iter().flat_map(|look| &look.strata).flat_map(|one| &one.events);
+    let of = |arm| events().filter(|one| one.arm == arm).map(|one| one.devices).sum::<u64>();
+    assert_eq!([of(Arm::Control), of(Arm::Updated)], [granted.len() as u64, 0]);
 }
 
 /// The looks are all that is needed to know what was known.
