@@ -7,6 +7,7 @@
 //!
 //! Start from [`Benchmark`]; scenarios are data ([`Scenario`]), policies are [`Contestant`]s.
 
+mod bars;
 mod chance;
 mod csv;
 mod equal;
@@ -36,6 +37,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+pub use bars::{Bar, Measure};
 pub use grid::{Axis, Decides, Grid, Unit};
 use measure::Outcome;
 pub use measure::{Cell, Share, Spread};

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Benchmark;
+use super::bars::Bar;
 use super::csv;
 use super::equal::{harmed, pace, rivals};
 use super::measure::{Cell, Share, Spread};
@@ -26,6 +27,8 @@ pub struct Report {
     pub cells: Vec<Cell>,
     /// The product's policies against the best of each other system that is about as fast.
     pub ratios: Vec<Ratio>,
+    /// What the default rule is asked to keep, as far as it ran.
+    pub bars: Vec<Bar>,
 }
 
 /// A name and what it stands for.
@@ -67,6 +70,7 @@ impl Report {
             about: contestant.about.clone(),
         });
         let ratios = ratios(&cells);
+        let bars = Bar::all(&benchmark.contestants, &cells);
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: benchmark.seed,
@@ -75,6 +79,7 @@ impl Report {
             policies: policies.collect(),
             cells,
             ratios,
+            bars,
         }
     }
 
@@ -117,13 +122,9 @@ impl Report {
         );
         for scenario in &self.scenarios {
             let _ = write!(text, "\n## {}: {}\n\n", scenario.name, scenario.about);
-            let head = Self::HEAD.map(str::to_lowercase);
-            let _ = writeln!(text, "| {} |", head.join(" | "));
-            let _ = writeln!(text, "|{}", "---|".repeat(Self::HEAD.len()));
-            for row in self.rows(&scenario.name) {
-                let _ = writeln!(text, "| {} |", row.join(" | "));
-            }
+            table(&mut text, &Self::HEAD, &self.rows(&scenario.name));
         }
+        Bar::write(&self.bars, &mut text);
         if !self.ratios.is_empty() {
             text.push_str("\n## At equal speed\n\n");
             for sentence in self.comparisons() {
@@ -200,6 +201,15 @@ fn row(cell: &Cell) -> [String; 13] {
         scope,
         mean(&cell.peak_in_flight),
     ]
+}
+
+/// A table in Markdown.
+pub(super) fn table<const N: usize>(text: &mut String, head: &[&str; N], rows: &[[String; N]]) {
+    let _ =
+        writeln!(text, "| {} |\n|{}", head.map(str::to_lowercase).join(" | "), "---|".repeat(N));
+    for row in rows {
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
 }
 
 /// Three significant figures, whole numbers from 100 on.

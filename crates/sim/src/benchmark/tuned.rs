@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::bars::Bar;
 use super::measure::Share;
-use super::report::{figures, percent};
+use super::report::{figures, percent, table};
 use super::tune::{Compared, STOPS_BAR, Stops, Tuned, TuningReport};
 
 impl TuningReport {
@@ -110,6 +111,7 @@ impl TuningReport {
             report.version, report.seed, report.runs
         );
         table(&mut text, &Self::SUMMARY, &self.summary());
+        Bar::write(&report.bars, &mut text);
         for (policy, scenario) in self.keys() {
             let own = self.of(policy, Some(scenario)).find_map(|it| it.harm.first());
             let own = own.map_or_else(String::new, |it| {
@@ -201,14 +203,6 @@ impl TuningReport {
     ) -> impl Iterator<Item = &'a Tuned> {
         let is_it = move |it: &&Tuned| it.policy == policy && it.scenario.as_deref() == scenario;
         self.tuned.iter().filter(is_it)
-    }
-}
-
-fn table<const N: usize>(text: &mut String, head: &[&str; N], rows: &[[String; N]]) {
-    let _ =
-        writeln!(text, "| {} |\n|{}", head.map(str::to_lowercase).join(" | "), "---|".repeat(N));
-    for row in rows {
-        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
 }
 

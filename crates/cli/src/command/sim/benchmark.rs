@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use model::Policy;
 use sim::benchmark::{
-    Benchmark, Choice, Contestant, Report, Scenario, Sweep, SweepReport, pareto, scenario,
+    Bar, Benchmark, Choice, Contestant, Report, Scenario, Sweep, SweepReport, pareto, scenario,
     scenario_names, scenario_text,
 };
 
@@ -144,12 +144,26 @@ fn print(report: &Report, output: &Output) -> Result<(), Failure> {
     for sentence in report.comparisons() {
         output.line(&sentence)?;
     }
+    print_bars(report, output)?;
     output.note(&format!(
         "{} runs a cell, seed {}. Shares with their 95 % interval; harmed, hours and delay are \
          means, P95 beside them.",
         report.runs, report.seed
     ));
     Ok(())
+}
+
+/// What the default rule is asked to keep.
+fn print_bars(report: &Report, output: &Output) -> Result<(), Failure> {
+    if report.bars.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    let mut table = Table::new(Bar::HEAD);
+    for bar in &report.bars {
+        table.row(bar.row());
+    }
+    table.print(output)
 }
 
 fn write_report(report: &Report, folder: &Path, output: &Output) -> Result<(), Failure> {

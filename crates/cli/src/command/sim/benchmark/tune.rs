@@ -4,7 +4,7 @@ use std::fs;
 
 use sim::benchmark::{Contestant, Scenario, Tuning, TuningReport, scenario};
 
-use super::{contestants, progress, scenarios, write_files};
+use super::{contestants, print_bars, progress, scenarios, write_files};
 use crate::arguments::SimBenchmark;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -93,6 +93,7 @@ fn print(found: &TuningReport, output: &Output) -> Result<(), Failure> {
         table.row(row);
     }
     table.print(output)?;
+    print_bars(&found.report, output)?;
     output.note(&format!(
         "{} runs of the best settings, seed {}. Hours are those on G1 for each of Bellwether's; \
          false stops are the other's, and Bellwether's in brackets.",
