@@ -8,9 +8,9 @@ use model::{Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, Stratum
 /// The devices of one operation that are compared: those told to install, and those that could
 /// have been.
 ///
-/// A device in contact counts once a look, with its arm and its age at the first contact; an event
-/// falls into the window in which the contact was counted. One that is told to install counts with
-/// the updated devices only. A device whose last contact is longer ago than its deadline has
+/// A device in contact counts once a look, an updated one once in each window of age in which it
+/// was; an event falls into the window of the last contact. One that is told to install counts
+/// with the updated devices only. A device whose last contact is longer ago than its deadline has
 /// fallen silent at that contact, under the same rule for both arms. Costs a few steps per contact and per deadline, nothing per
 /// device and look.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ struct Member {
     stratum: u32,
     // When it was told to install.
     told: Time,
-    // The look of its last contact, and its window at the first one in that look.
+    // The look of its last contact, and its window then.
     contact: u64,
     window: u8,
 }
@@ -124,12 +124,12 @@ impl Cohort {
         let look = self.look;
         let Some(member) = self.known(device) else { return };
         let Role::Followed(arm) = member.role else { return };
-        let fresh = member.contact != look || !member.counted(look);
+        let window = match arm {
+            Arm::Control => 0,
+            Arm::Updated => window(ages, now.since(member.told)),
+        };
+        let fresh = !member.counted(look) || member.window & !COUNTED != window;
         if fresh {
-            let window = match arm {
-                Arm::Control => 0,
-                Arm::Updated => window(ages, now.since(member.told)),
-            };
             let stratum = member.stratum;
             if let Some(member) = self.member(device) {
                 member.contact = look;
@@ -371,8 +371,14 @@ mod tests {
 
     /// An event in a window in which nobody was at risk would count as if it were certain.
     #[test]
-    fn an_event_falls_into_the_window_in_which_the_last_contact_was_counted() {
-        for (contacts, window) in [(&[20][..], 0), (&[20, 80], 0), (&[80, 700], 1)] {
+    fn an_event_falls_into_a_window_in_which_the_device_was_counted() {
+        let cases = [
+            (&[20][..], 0, &[1][..]),
+            (&[20, 30], 0, &[1]),
+            (&[20, 80], 1, &[1, 1]),
+            (&[80, 90, 700], 2, &[0, 1, 1]),
+        ];
+        for (contacts, window, counted) in cases {
             let mut cohort = Cohort::after(0);
             cohort.follow(DeviceId(1), Arm::Updated, 0, at(10), at(100));
             for contact in contacts {
@@ -381,7 +387,6 @@ mod tests {
             assert!(cohort.event(DeviceId(1), HealthEventKind::Silence));
             let (strata, _) = cohort.take();
             assert_eq!(strata[0].events[0].window, window, "{contacts:?}");
-            let counted: Vec<u64> = (0..=window).map(|at| u64::from(at == window)).collect();
             assert_eq!(strata[0].updated_contacts, counted, "{contacts:?}");
         }
     }

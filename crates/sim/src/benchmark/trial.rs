@@ -81,6 +81,8 @@ pub(super) struct Ages {
     /// Width of the slots in which updated devices are put together.
     pub(super) slot_s: f64,
     pub(super) ends_s: Vec<f64>,
+    /// Time between looks, in seconds.
+    pub(super) look_s: f64,
     /// When each look was, in seconds.
     pub(super) looks_s: Vec<f64>,
 }
@@ -104,12 +106,27 @@ impl Ages {
         (at_s - f64::from(told) * self.slot_s).max(0.0)
     }
 
-    /// Window in which a contact counts of one that was told in a slot: by its age when the look
-    /// began, so that an event falls into the window in which its last contact was counted.
-    pub(super) fn window_of_contact(&self, told: u32, at_s: f64) -> u8 {
+    /// Window of a contact after the return from the installation, by which an event is counted:
+    /// the one in which the device was counted in that look.
+    pub(super) fn window_of_contact(&self, told: u32, returned_s: f64, at_s: f64) -> u8 {
         let before = self.look_of(at_s) as usize - 1;
         let began_s = before.checked_sub(1).map_or(0.0, |at| self.looks_s[at]);
-        self.window(self.age_s(told, began_s))
+        if returned_s > began_s {
+            self.window(self.age_s(told, returned_s))
+        } else {
+            self.window_in(told, began_s)
+        }
+    }
+
+    /// Window of one in contact in a look that came back before: contacts are spread over the
+    /// look, so that of its middle.
+    fn window_in(&self, told: u32, began_s: f64) -> u8 {
+        self.window(self.age_s(told, began_s + self.look_s / 2.0))
+    }
+
+    /// Whether those told in a slot are older than every age told apart.
+    fn is_aged(&self, told: u32, began_s: f64) -> bool {
+        usize::from(self.window_in(told, began_s)) == self.ends_s.len()
     }
 
     fn windows(&self) -> usize {
@@ -126,7 +143,7 @@ impl Trial {
     }
 
     /// One came back from the installation. Who has the new version is followed; it calls, which
-    /// counts unless it was told since the last look.
+    /// counts unless the order to install counts in the same look and window.
     pub(super) fn come_back(&mut self, told: u32, at_s: f64, succeeded: bool, ages: &Ages) {
         let age_s = ages.age_s(told, at_s);
         self.gathered.away_s += age_s;
@@ -135,15 +152,15 @@ impl Trial {
             return;
         }
         self.gathered.successes += 1;
-        let window = ages.window_of_contact(told, at_s);
-        if ages.looks_s.last().is_some_and(|look_s| at_s - age_s < *look_s) {
+        let (began_s, window) = (ages.looks_s.last().copied().unwrap_or(0.0), ages.window(age_s));
+        if at_s - age_s < began_s || window > 0 {
             self.contact(1, window, ages);
         }
         let new = Cohort { told, devices: 1, counted: 1 };
         match self.cohorts.binary_search_by_key(&told, |cohort| cohort.told) {
             Ok(at) => self.cohorts[at].join(new),
             // Its cohort may have become old while it installed.
-            Err(0) if window as usize == ages.ends_s.len() => self.age(new, ages),
+            Err(0) if ages.is_aged(told, began_s) => self.age(new, ages),
             Err(at) => self.cohorts.insert(at, new),
         }
     }
@@ -199,21 +216,19 @@ impl Trial {
         *self.gathered.events.entry(key).or_default() += 1;
     }
 
-    /// Followed devices, by window of age when the look began, and of these the ones whose
-    /// contact is not counted yet; they all begin anew.
+    /// Followed devices, by window of age, and of these the ones whose contact in the look that
+    /// began then is not counted yet; they all begin anew.
     fn followed(&mut self, began_s: f64, ages: &Ages) -> (Vec<u64>, Vec<u64>) {
-        let last = ages.windows() - 1;
-        while let Some(first) = self.cohorts.front().copied() {
-            if (ages.window(ages.age_s(first.told, began_s)) as usize) < last {
-                break;
-            }
+        while let Some(first) = self.cohorts.front().copied()
+            && ages.is_aged(first.told, began_s)
+        {
             self.age(first, ages);
             self.cohorts.pop_front();
         }
         let mut all = vec![0; ages.windows()];
         let mut quiet = all.clone();
         for cohort in self.aged.iter_mut().chain(&mut self.cohorts) {
-            let window = ages.window(ages.age_s(cohort.told, began_s)) as usize;
+            let window = usize::from(ages.window_in(cohort.told, began_s));
             all[window] += cohort.devices;
             quiet[window] += cohort.devices - cohort.counted;
             cohort.counted = 0;

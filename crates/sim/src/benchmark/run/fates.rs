@@ -29,11 +29,12 @@ impl Run<'_> {
             .collect();
         // It called when it came back from the installation.
         let back_after_s = self.fleet.kinds[stratum].install.mean_s();
+        let returned_s = |slot: u32| match known {
+            Some((_, _, since_s)) => since_s,
+            None => f64::from(slot) * self.step_s + back_after_s,
+        };
         for slot in told.iter().flatten() {
-            last_s = last_s.max(f64::from(*slot) * self.step_s + back_after_s).min(at_s);
-        }
-        if let Some((_, _, since_s)) = known {
-            last_s = last_s.max(since_s);
+            last_s = last_s.max(returned_s(*slot)).min(at_s);
         }
         let found = self.step_of((last_s + deadline_s).max(at_s));
         for (operation, told) in told.iter().enumerate() {
@@ -49,7 +50,8 @@ impl Run<'_> {
             }
             let ages = &self.live[operation].ages;
             let look = ages.look_of(last_s);
-            let window = told.map_or(0, |told| ages.window_of_contact(told, last_s));
+            let window =
+                told.map_or(0, |told| ages.window_of_contact(told, returned_s(told), last_s));
             self.wheel.put(
                 found,
                 Due::Found {
@@ -269,6 +271,7 @@ impl Run<'_> {
 
     /// A late fault shows at a device, unless it fell silent before.
     fn show(&mut self, operation: usize, stratum: usize, told: u32, since: u32, crash: bool) {
+        let since_s = f64::from(since) * self.step_s;
         let at_s = self.at_s();
         let bit = 1 << operation;
         let trial = &mut self.live[operation].trials[stratum];
@@ -280,7 +283,7 @@ impl Run<'_> {
             self.live[operation].trials[stratum].crashed += 1;
             if self.follows {
                 let live = &mut self.live[operation];
-                let window = live.ages.window_of_contact(told, at_s);
+                let window = live.ages.window_of_contact(told, since_s, at_s);
                 let look = live.ages.look_of(at_s);
                 let trial = &mut live.trials[stratum];
                 trial.leave(told);
@@ -292,7 +295,6 @@ impl Run<'_> {
         cell.idle -= 1;
         cell.dead += 1;
         if self.follows {
-            let since_s = f64::from(since) * self.step_s;
             let loss = Loss { stratum, mask, at_s, noticed: true };
             self.lose(loss, Some((operation, told, since_s)));
         }

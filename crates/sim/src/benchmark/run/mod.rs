@@ -201,7 +201,8 @@ impl<'a> Run<'a> {
         });
         let rest_steps = ((REST_S / step_s).round() as u64).clamp(1, REST_STEPS_MAX);
         let last = (scenario.horizon.0.as_secs_f64() / step_s) as u64;
-        let ages = Ages { slot_s: step_s, ends_s, looks_s: Vec::new() };
+        let look_s = rule.map_or(0.0, |rule| rule.look.0.as_secs_f64());
+        let ages = Ages { slot_s: step_s, ends_s, look_s, looks_s: Vec::new() };
         let live = (0..scenario.operations.len())
             .map(|at| Live::new(scenario, contestant, (at, origin), seed, ages.clone()))
             .collect();
