@@ -109,6 +109,9 @@ pub enum EventKind {
         release: ReleaseRef,
         /// Its targets so far.
         targets: u64,
+        /// Why it exists, in words.
+        #[serde(default)]
+        origin: String,
     },
     /// An element was granted.
     ElementGranted {
@@ -172,8 +175,8 @@ pub enum EventKind {
         state: OperationState,
         /// Its phase.
         phase: Phase,
-        /// Size of the current or last element, in devices.
-        speed: u32,
+        /// Size of the current or last element, in devices; none under the rule `evidence`.
+        speed: Option<u32>,
         /// Its devices in numbers.
         counts: CountsView,
         /// Share of the targets whose attempt is over.
@@ -185,7 +188,7 @@ pub enum EventKind {
         operation: OperationRef,
         /// How: `finished` or `aborted`.
         state: OperationState,
-        /// Why, in one sentence.
+        /// Why.
         sentence: String,
         /// Its devices in numbers.
         counts: CountsView,

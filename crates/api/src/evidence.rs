@@ -209,6 +209,11 @@ impl IndicatorView {
         if self.pairs == 0 {
             return "nothing to compare yet".to_owned();
         }
+        // The interval begins with all that a change may be.
+        if self.upper - self.lower >= TOO_WIDE {
+            let pairs = if self.pairs == 1 { "pair" } else { "pairs" };
+            return format!("too little to say yet ({} {pairs})", self.pairs);
+        }
         let percent = |share: f64| format!("{:.1} %", share * 100.0 + 0.0);
         let way = if self.difference < 0.0 { "better" } else { "worse" };
         let (lower, upper) = (percent(self.lower), percent(self.upper));
@@ -301,6 +306,19 @@ impl StratumScope {
     }
 }
 
+impl StratumScope {
+    /// What it meant for the stratum's devices, once the operation has ended.
+    #[must_use]
+    pub const fn meaning_at_end(self) -> &'static str {
+        match self {
+            Self::Free => "no harm shown",
+            Self::Held => "was held until the alarm was explained",
+            Self::Suspect => "was among those that may have caused the alarm",
+            Self::Stopped => "stopped, as the change does harm here",
+        }
+    }
+}
+
 impl From<model::StratumScope> for StratumScope {
     fn from(scope: model::StratumScope) -> Self {
         match scope {
@@ -382,6 +400,9 @@ fn rounded(value: f64) -> f64 {
 /// Strata shown with a decision; a page of a hundred decisions then stays below a megabyte.
 const DECISION_STRATA_MAX: usize = 16;
 
+/// Width from which the interval of an indicator says nothing: it could be twice as bad or gone.
+const TOO_WIDE: f64 = 2.0;
+
 /// What stands for infinity.
 const FINITE_MAX: f64 = 1e9;
 
@@ -437,6 +458,7 @@ mod tests {
             assert_eq!(IndicatorView::from(&indicator).sentence(), words);
         };
         check(0, [0.0, -2.0, 2.0], "nothing to compare yet");
+        check(1, [0.2, -2.0, 2.0], "too little to say yet (1 pair)");
         check(9, [0.12, 0.041, 0.199], "12.0 % worse (4.1 % to 19.9 %)");
         check(9, [-0.05, -0.2, 0.1], "5.0 % better (-20.0 % to 10.0 %)");
     }

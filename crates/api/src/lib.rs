@@ -39,6 +39,7 @@ pub use operation::{
     AssignmentQuery, AssignmentView, AttemptState, ChartView, CountsView, DecisionView,
     ElementPoint, FaultView, InputsView, OperationDetail, OperationState, OperationSummary,
     PathCount, Phase, PhaseBand, Plan, PlanRequest, RatesView, StartRequest, StateCount,
+    element_size, origin_words,
 };
 pub use policy::{ImportFrom, ImportRequest, ImportedPolicy};
 pub use problem::{Problem, ProblemCode};

@@ -21,14 +21,21 @@ pub struct OperationSummary {
     pub security: bool,
     /// Why it exists, in words.
     pub origin: String,
+    /// The operation that it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<OperationRef>,
+    /// The operation that undoes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<OperationRef>,
     /// How many devices were picked by hand; none when it is for the whole fleet.
     pub picked: Option<u64>,
     /// Where it stands.
     pub state: OperationState,
     /// Its phase.
     pub phase: Phase,
-    /// Size of the current or last element, in devices.
-    pub speed: u32,
+    /// Size of the current or last element, in devices; none under the rule `evidence`, where each
+    /// look says how many follow.
+    pub speed: Option<u32>,
     /// Number of the element in progress.
     pub element: Option<u64>,
     /// Its devices in numbers.
@@ -54,28 +61,25 @@ impl OperationSummary {
         counts: &model::Counts,
         last_decision: Option<&model::Decision>,
     ) -> Self {
-        let origin = match &operation.origin {
-            model::Origin::Release => "release published".to_owned(),
-            model::Origin::Manual { by } => format!("started by {by}"),
-            model::Origin::Compliance { after } => {
-                format!("devices that turned up after {after}")
-            }
-            model::Origin::Undo { reverts } => format!("undoes {reverts}"),
-        };
         Self {
             id: operation.id.0,
             name: operation.id.to_string(),
             release: release.into(),
             class: release.manifest.release.class.to_string(),
             security: release.manifest.release.security,
-            origin,
+            origin: origin_words(&operation.origin),
+            undoes: match operation.origin {
+                model::Origin::Undo { reverts } => Some(reverts.into()),
+                _ => None,
+            },
+            undone_by: None,
             picked: match &operation.scope {
                 model::Scope::Fleet => None,
                 model::Scope::Picked { devices } => Some(devices.len() as u64),
             },
             state: operation.state.into(),
             phase: operation.phase.into(),
-            speed: operation.speed,
+            speed: element_size(operation),
             element: operation.element,
             counts: counts.into(),
             progress: counts.progress().into(),
@@ -93,6 +97,23 @@ impl OperationSummary {
     pub fn reference(&self) -> OperationRef {
         OperationRef { id: self.id, name: self.name.clone() }
     }
+}
+
+/// Why an operation exists, in words.
+#[must_use]
+pub fn origin_words(origin: &model::Origin) -> String {
+    match origin {
+        model::Origin::Release => "release published".to_owned(),
+        model::Origin::Manual { by } => format!("started by {by}"),
+        model::Origin::Compliance { after } => format!("devices that turned up after {after}"),
+        model::Origin::Undo { reverts } => format!("undoes {reverts}"),
+    }
+}
+
+/// Size of an operation's current or last element, where its rule has elements of a size.
+#[must_use]
+pub fn element_size(operation: &model::Operation) -> Option<u32> {
+    operation.policy.rule.evidence().is_none().then_some(operation.speed)
 }
 
 /// Paper A's states, and paused.
@@ -265,23 +286,44 @@ pub struct ChartView {
 }
 
 impl ChartView {
-    /// A chart whose phases are those of a policy.
+    /// The chart of an operation of so many targets. Its phases are shares of the targets; under
+    /// evidence they follow from what is known, and are those of the elements.
     #[must_use]
-    pub fn new(points: Vec<ElementPoint>, phases: &model::Phases, targets: u64) -> Self {
+    pub fn new(points: Vec<ElementPoint>, policy: &model::Policy, targets: u64) -> Self {
+        let bands = match policy.rule.evidence() {
+            Some(_) => Self::bands_of(&points),
+            None => Self::bands_by_share(&policy.phases),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "fleets stay far below 2^52 devices")]
+        let targets = targets as f64;
+        Self { points, bands, reference_devices: targets * 0.0625 }
+    }
+
+    fn bands_by_share(phases: &model::Phases) -> Vec<PhaseBand> {
         let cautious: Share = phases.cautious_from.into();
         let generalization: Share = phases.generalization_from.into();
         let band = |phase, from_percent, to_percent| PhaseBand { phase, from_percent, to_percent };
-        #[expect(clippy::cast_precision_loss, reason = "fleets stay far below 2^52 devices")]
-        let targets = targets as f64;
-        Self {
-            points,
-            bands: vec![
-                band(Phase::Test, 0.0, cautious.percent),
-                band(Phase::Cautious, cautious.percent, generalization.percent),
-                band(Phase::Generalization, generalization.percent, 100.0),
-            ],
-            reference_devices: targets * 0.0625,
+        vec![
+            band(Phase::Test, 0.0, cautious.percent),
+            band(Phase::Cautious, cautious.percent, generalization.percent),
+            band(Phase::Generalization, generalization.percent, 100.0),
+        ]
+    }
+
+    /// A band for each run of elements in the same phase; the last one goes to the last element.
+    fn bands_of(points: &[ElementPoint]) -> Vec<PhaseBand> {
+        let mut bands: Vec<PhaseBand> = Vec::new();
+        for point in points {
+            let at = point.progress_percent;
+            if let Some(last) = bands.last_mut() {
+                last.to_percent = at.max(last.from_percent);
+                if last.phase == point.phase {
+                    continue;
+                }
+            }
+            bands.push(PhaseBand { phase: point.phase, from_percent: at, to_percent: at });
         }
+        bands
     }
 }
 
@@ -341,10 +383,13 @@ pub struct DecisionView {
     pub reason: String,
     /// Phase of the next element, when one follows.
     pub phase: Option<Phase>,
-    /// Size of the last element, in devices.
+    /// Size of the last element, in devices; none where a rule has no elements of a size.
     pub speed_before: Option<u32>,
-    /// Size of the next element, in devices.
+    /// Size of the next element, in devices, likewise.
     pub speed_after: Option<u32>,
+    /// Devices that may be granted in all from now on, where a rule says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_max: Option<u64>,
     /// What it was made from; none for an operator's order.
     pub inputs: Option<InputsView>,
     /// The judgement behind it, under the rule `evidence`.
@@ -356,11 +401,19 @@ pub struct DecisionView {
 
 impl From<&model::Decision> for DecisionView {
     fn from(decision: &model::Decision) -> Self {
+        // Under evidence the size of an element is what is granted at a look; the speed is only
+        // a limit.
+        let has_sizes =
+            decision.inputs.as_ref().is_none_or(|inputs| inputs.policy.rule.evidence().is_none());
         let (phase, speed_after) = match decision.verdict {
             model::Verdict::Start { speed } => (Some(Phase::Test), Some(speed)),
             model::Verdict::Continue { phase, speed, .. }
             | model::Verdict::Allow { phase, speed, .. } => (Some(phase.into()), Some(speed)),
             _ => (None, None),
+        };
+        let granted_max = match decision.verdict {
+            model::Verdict::Allow { devices_max, .. } => devices_max,
+            _ => None,
         };
         Self {
             operation: decision.operation.into(),
@@ -375,8 +428,9 @@ impl From<&model::Decision> for DecisionView {
                 .inputs
                 .as_ref()
                 .map(|inputs| inputs.speed)
-                .filter(|speed| *speed > 0),
-            speed_after,
+                .filter(|speed| has_sizes && *speed > 0),
+            speed_after: speed_after.filter(|_| has_sizes),
+            granted_max,
             inputs: decision.inputs.as_ref().map(Into::into),
             evidence: EvidenceView::of_decision(decision),
             code_version: decision.code_version.clone(),
@@ -650,10 +704,14 @@ pub struct Plan {
     pub reasons: Vec<ReasonCount>,
     /// Ways to the goal, by version run now.
     pub paths: Vec<PathCount>,
-    /// Size of the first element, in devices.
+    /// Devices granted first.
     pub first_speed: u32,
-    /// Size of the largest element, in devices.
+    /// Most devices in an element; under the rule `evidence`, most at a time.
     pub speed_max: u64,
+    /// Devices that may be harmed before a stop; only under the rule `evidence`, which decides by
+    /// it how many follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u64>,
     /// Open operations on the same devices.
     pub conflicts: Vec<OperationRef>,
     /// Remarks on the release and the policy.
@@ -699,4 +757,54 @@ pub struct AssignmentQuery {
     pub limit: Option<u32>,
     /// Only attempts in this state.
     pub state: Option<AttemptState>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Under evidence the phases follow from what is known, not from a share of the targets.
+    #[test]
+    fn bands_are_those_of_the_rule() {
+        let point = |progress_percent, phase| ElementPoint {
+            element: 1,
+            progress_percent,
+            devices: 1,
+            phase,
+            at: Timestamp::default(),
+            decision: None,
+            verdict: String::new(),
+            sentence: String::new(),
+        };
+        let points = vec![
+            point(0.0, Phase::Test),
+            point(20.0, Phase::Test),
+            point(40.0, Phase::Cautious),
+            point(90.0, Phase::Cautious),
+        ];
+        let check = |policy: &model::Policy, expected: &[(Phase, f64, f64)]| {
+            let chart = ChartView::new(points.clone(), policy, 100);
+            let bands: Vec<(Phase, f64, f64)> = chart
+                .bands
+                .iter()
+                .map(|band| (band.phase, band.from_percent, band.to_percent))
+                .collect();
+            assert_eq!(bands, expected);
+        };
+        check(
+            &model::Policy::default(),
+            &[(Phase::Test, 0.0, 40.0), (Phase::Cautious, 40.0, 90.0)],
+        );
+        let phases = &model::Policy::threshold();
+        let (cautious, rest) = (phases.phases.cautious_from, phases.phases.generalization_from);
+        let (cautious, rest) = (Share::from(cautious).percent, Share::from(rest).percent);
+        check(
+            phases,
+            &[
+                (Phase::Test, 0.0, cautious),
+                (Phase::Cautious, cautious, rest),
+                (Phase::Generalization, rest, 100.0),
+            ],
+        );
+    }
 }

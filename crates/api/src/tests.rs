@@ -114,7 +114,7 @@ fn events_carry_their_type_and_unknown_ones_are_survived() {
             operation: model::OperationId(1).into(),
             state: OperationState::Ongoing,
             phase: Phase::Test,
-            speed: 1,
+            speed: Some(1),
             counts: CountsView::default(),
             progress: model::Rate::basis_points(625).into(),
         },

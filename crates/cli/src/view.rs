@@ -49,7 +49,7 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
         add("measured", measured(rates, limits));
     }
     if let Some(evidence) = &operation.evidence {
-        for (name, text) in self::evidence(evidence, paint) {
+        for (name, text) in self::evidence(evidence, summary.state.is_final(), paint) {
             add(name, text);
         }
     }
@@ -68,7 +68,7 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
 }
 
 /// What the evidence says: the whole in one line, each stratum in one, with its name first.
-fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)> {
+fn evidence(evidence: &EvidenceView, ended: bool, paint: Paint) -> Vec<(&'static str, String)> {
     let limit = evidence.limit_log10;
     let mut whole = format!("E {} of {}", e_value(evidence.e_log10), e_value(limit));
     if evidence.alarm {
@@ -78,11 +78,17 @@ fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)
     }
     let EvidenceView { budget, at_risk, excess, parallel_max, .. } = evidence;
     whole.push_str(&format!(
-        " · budget {budget}: {at_risk:.1} at risk, {excess:.1} harmed beyond the usual · at most {parallel_max:.0} at a time"
+        " · budget {budget}: {at_risk:.1} at risk, {excess:.1} harmed beyond the usual"
     ));
+    let targets: u64 = evidence.strata.iter().map(|stratum| stratum.targets).sum();
+    #[expect(clippy::cast_precision_loss, reason = "fleets stay far below 2^52 devices")]
+    if !ended && *parallel_max < targets as f64 {
+        whole.push_str(&format!(" · at most {parallel_max:.0} at a time"));
+    }
     let mut lines = vec![("evidence", whole)];
     for stratum in most_evidence(evidence) {
-        let meaning = stratum.scope.meaning();
+        let scope = stratum.scope;
+        let meaning = if ended { scope.meaning_at_end() } else { scope.meaning() };
         let meaning = match stratum.scope {
             StratumScope::Free => meaning.to_owned(),
             StratumScope::Held | StratumScope::Suspect => paint.warn(meaning),
@@ -91,14 +97,14 @@ fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)
         lines.push((
             "  stratum",
             format!(
-                "{}  E {} of {} · faults ≤ {} · {} of {} updated, up to {} now · {meaning}",
+                "{}  E {} of {} · faults ≤ {} · {} of {} updated{} · {meaning}",
                 stratum.name,
                 e_value(stratum.closed_log10),
                 e_value(limit),
                 stratum.rate_upper.text,
                 stratum.updated,
                 stratum.targets,
-                stratum.granted_max,
+                if ended { String::new() } else { format!(", up to {} now", stratum.granted_max) },
             ),
         ));
         for indicator in &stratum.indicators {
@@ -111,6 +117,7 @@ fn evidence(evidence: &EvidenceView, paint: Paint) -> Vec<(&'static str, String)
         lines.push(("", format!("and {more} more with less evidence; see --output json")));
     }
     match (&evidence.awaits, evidence.released, &evidence.watch_until) {
+        _ if ended => {}
         (Some(gate), ..) => lines.push(("waits for you", paint.warn(&gate.sentence))),
         (None, true, Some(_)) => lines.push(("holdback", "follows".to_owned())),
         (None, false, Some(until)) => {
@@ -184,12 +191,16 @@ fn title(summary: &OperationSummary, paint: Paint) -> String {
         format!("  phase {}", summary.phase.as_str())
     };
     format!(
-        "{}  {}  {}  {state}{phase}  since {}  {}",
+        "{}  {}  {}  {state}{phase}  since {}  {}{}",
         paint.strong(summary.release.title()),
         summary.name,
         summary.class,
         summary.opened.time_of_day(),
         paint.dim(format!("({})", summary.origin)),
+        summary.undone_by.as_ref().map_or_else(String::new, |by| format!(
+            "  {}",
+            paint.warn(format!("undone by {}", by.name))
+        )),
     )
 }
 
@@ -208,12 +219,11 @@ pub(crate) fn state(state: OperationState, paint: Paint) -> String {
 fn element(operation: &OperationDetail) -> String {
     let points = &operation.chart.points;
     let Some(this) = points.last() else { return "none granted yet".to_owned() };
-    let mut text = format!("{} of {}", this.element, devices(this.devices));
-    if let Some(last) = points.len().checked_sub(2).and_then(|at| points.get(at)) {
-        text.push_str(&format!(", the last of {}", last.devices));
-    }
+    let mut text = format!("number {} with {}", this.element, devices(this.devices));
     let largest = points.iter().map(|point| point.devices).max().unwrap_or(0);
-    text.push_str(&format!(", the largest of {largest}"));
+    if let Some(last) = points.len().checked_sub(2).and_then(|at| points.get(at)) {
+        text.push_str(&format!("; {} in the one before, {largest} in the largest", last.devices));
+    }
     text
 }
 
@@ -424,11 +434,12 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::ReleasePublished { release: published, by } => {
             format!("{} published by {by}", release(published))
         }
-        EventKind::OperationOpened { operation, release: of, targets } => {
-            format!("{} opened for {}: {targets} targets", operation.name, of.title())
+        EventKind::OperationOpened { operation, release: of, targets, origin } => {
+            let why = if origin.is_empty() { String::new() } else { format!(", {origin}") };
+            format!("{} opened for {}: {targets} targets{why}", operation.name, of.title())
         }
         EventKind::ElementGranted { operation, element, devices: size, phase } => format!(
-            "{}: element {element} of {} in phase {}",
+            "{}: element {element}, {}, in phase {}",
             operation.name,
             devices(*size),
             phase.as_str()
@@ -554,7 +565,7 @@ mod tests {
             &format!(
                 r#""type":"element_granted",{operation},"element":2,"devices":1,"phase":"test""#
             ),
-            "op-1: element 2 of 1 device in phase test",
+            "op-1: element 2, 1 device, in phase test",
             true,
         );
         check(r#""type":"missed","events":null"#, "events are missing here", true);

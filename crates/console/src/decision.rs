@@ -44,7 +44,7 @@ pub(crate) fn decision_list(decisions: &[DecisionView]) -> Markup {
                         @if let Some(inputs) = &decision.inputs {
                             details {
                                 summary { (line(decision)) }
-                                (inputs_table(inputs))
+                                (inputs_table(inputs, decision.evidence.is_some()))
                                 @if let Some(evidence) = &decision.evidence {
                                     div .inputs { (judged(evidence)) }
                                 }
@@ -78,7 +78,9 @@ fn line(decision: &DecisionView) -> Markup {
                 @match (decision.speed_before, decision.speed_after) {
                     (Some(before), Some(after)) => { (before) " → " (after) }
                     (None, Some(after)) => { (after) }
-                    _ => {}
+                    _ => {
+                        @if let Some(all) = decision.granted_max { (number(all)) " in all" }
+                    }
                 }
             }
             span .words { (decision.sentence) " " code { (decision.code) } }
@@ -86,13 +88,16 @@ fn line(decision: &DecisionView) -> Markup {
     }
 }
 
-fn inputs_table(inputs: &InputsView) -> Markup {
+fn inputs_table(inputs: &InputsView, by_evidence: bool) -> Markup {
     let counts = &inputs.counts;
     html! {
         div .inputs {
             p {
-                "Made from: phase " (inputs.phase.as_str()) ", element of " (inputs.speed) ", "
-                (inputs.favourable) " net favourable; " (number(counts.succeeded)) " done, "
+                "Made from: phase " (inputs.phase.as_str())
+                @if !by_evidence {
+                    ", element of " (inputs.speed) ", " (inputs.favourable) " net favourable"
+                }
+                "; " (number(counts.succeeded)) " done, "
                 (number(counts.failed)) " failed, " (number(counts.in_flight)) " in flight, "
                 (number(counts.waiting)) " waiting of " (number(counts.targets)) " targets."
                 @if inputs.artifact_fault { " A device says that the image itself is at fault." }
@@ -136,7 +141,7 @@ fn judged(evidence: &EvidenceView) -> Markup {
             (number(evidence.budget)) " devices of the budget at risk, "
             (decimal((evidence.excess * 10.0).round() / 10.0)) " harmed beyond the usual."
         }
-        (strata(evidence))
+        (strata(evidence, false))
     }
 }
 

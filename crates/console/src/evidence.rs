@@ -12,7 +12,7 @@ pub(crate) fn evidence(evidence: Option<&EvidenceView>, ended: bool) -> Markup {
         @if let Some(evidence) = evidence {
             h2 { "Evidence" }
             (whole(evidence, ended))
-            (strata(evidence))
+            (strata(evidence, ended))
             p .hint {
                 "E says how much likelier what was seen is if the change does harm than if it does none. "
                 "The mark on each bar is the limit that stops; bars grow with the digits of E. "
@@ -45,15 +45,20 @@ fn whole(evidence: &EvidenceView, ended: bool) -> Markup {
                 dt { "Harmed beyond the usual" }
                 dd { (devices(evidence.excess)) " devices" }
             }
-            @if !ended {
+            @if !ended && evidence.parallel_max < targets(evidence) {
                 div {
                     dt { "Changed at the same time" }
                     dd { "up to " (devices(evidence.parallel_max.floor())) " devices" }
                 }
             }
-            (holdback(evidence.released, evidence.watch_until.as_ref()))
+            @if !ended { (holdback(evidence.released, evidence.watch_until.as_ref())) }
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fleets stay far below 2^52 devices")]
+fn targets(evidence: &EvidenceView) -> f64 {
+    evidence.strata.iter().map(|stratum| stratum.targets).sum::<u64>() as f64
 }
 
 fn holdback(released: bool, until: Option<&Timestamp>) -> Markup {
@@ -85,7 +90,7 @@ fn budget_bar(evidence: &EvidenceView) -> Markup {
 }
 
 /// Strata, one a row.
-pub(crate) fn strata(evidence: &EvidenceView) -> Markup {
+pub(crate) fn strata(evidence: &EvidenceView, ended: bool) -> Markup {
     let left = evidence.strata_total.saturating_sub(evidence.strata.len() as u64);
     html! {
         div .scroll tabindex="0" {
@@ -100,7 +105,7 @@ pub(crate) fn strata(evidence: &EvidenceView) -> Markup {
                     }
                 }
                 tbody {
-                    @for stratum in &evidence.strata { (row(stratum, evidence.limit_log10)) }
+                    @for stratum in &evidence.strata { (row(stratum, evidence.limit_log10, ended)) }
                 }
             }
         }
@@ -146,12 +151,14 @@ fn indicators(evidence: &EvidenceView) -> Markup {
     }
 }
 
-fn row(stratum: &StratumView, limit_log10: f64) -> Markup {
+fn row(stratum: &StratumView, limit_log10: f64, ended: bool) -> Markup {
+    let scope = stratum.scope;
+    let meaning = if ended { scope.meaning_at_end() } else { scope.meaning() };
     html! {
         tr {
             td .name { (stratum.name) }
             td .wide { (bar(stratum, limit_log10)) }
-            td .sentence { (scope(stratum.scope)) span .under { (stratum.scope.meaning()) } }
+            td .sentence { (scope_word(scope)) span .under { (meaning) } }
             td .number { (stratum.rate_upper.text) }
             td .number {
                 (number(stratum.updated))
@@ -167,7 +174,7 @@ fn row(stratum: &StratumView, limit_log10: f64) -> Markup {
     }
 }
 
-fn scope(scope: StratumScope) -> Markup {
+fn scope_word(scope: StratumScope) -> Markup {
     let tone = match scope {
         StratumScope::Free => Tone::Good,
         StratumScope::Held => Tone::Calm,

@@ -8,8 +8,8 @@ use crate::decision::{decision_list, response_time};
 use crate::frame::{Fragment, Frame, Section, View};
 use crate::operations::attempt_state;
 use crate::part::{
-    bar, clock, decimal, devices_counted, moment, nothing, number, phases, progress, release_link,
-    state,
+    bar, clock, decimal, devices_counted, moment, nothing, number, operation_link, phases,
+    progress, release_link, state,
 };
 use crate::url::with_query;
 
@@ -59,6 +59,8 @@ fn status(operation: &OperationDetail) -> Markup {
             (count("targets", counts.targets, "calm"))
             (count("not eligible", counts.excluded, "calm"))
         }
+        @if let Some(undoes) = &summary.undoes { p .last { "Undoes " (operation_link(undoes)) "." } }
+        @if let Some(by) = &summary.undone_by { p .last { "Undone by " (operation_link(by)) "." } }
         @if !summary.last_decision.is_empty() {
             p .last { "Last decision: " strong { (summary.last_decision) } }
         }
@@ -78,7 +80,7 @@ fn rates(operation: &OperationDetail) -> Markup {
                 dt { "Element" }
                 dd {
                     @match operation.summary.element {
-                        Some(element) => { "#" (element) ", " (devices_counted(u64::from(operation.summary.speed))) }
+                        Some(element) => { "#" (element) ", " (devices_counted(size(operation, element))) }
                         None => "none in progress",
                     }
                 }
@@ -90,6 +92,12 @@ fn rates(operation: &OperationDetail) -> Markup {
             }
         }
     }
+}
+
+/// Devices of an element.
+fn size(operation: &OperationDetail, element: u64) -> u64 {
+    let points = operation.chart.points.iter().rev();
+    points.filter(|point| point.element == element).map(|point| point.devices).next().unwrap_or(0)
 }
 
 fn rate(name: &str, measured: &Share, tolerated: &Share) -> Markup {
@@ -258,6 +266,8 @@ fn facts(operation: &OperationDetail) -> Markup {
         dl .facts {
             div { dt { "Release" } dd { (release_link(&summary.release)) " " span .beside { (summary.class) @if summary.security { ", security" } } } }
             div { dt { "Why it exists" } dd { (summary.origin) } }
+            @if let Some(undoes) = &summary.undoes { div { dt { "Undoes" } dd { (operation_link(undoes)) } } }
+            @if let Some(by) = &summary.undone_by { div { dt { "Undone by" } dd { (operation_link(by)) } } }
             div {
                 dt { "For" }
                 dd {

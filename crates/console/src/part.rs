@@ -234,7 +234,9 @@ fn operation_row(operation: &OperationSummary) -> Markup {
             td .number { (number(counts.in_flight)) }
             td .number { (number(counts.waiting)) }
             td .number { (number(counts.failed)) }
-            td .number { (operation.speed) }
+            td .number {
+                @match operation.speed { Some(speed) => { (speed) } None => "–" }
+            }
         }
         @if !operation.last_decision.is_empty() {
             tr .under id={ "decision-" (operation.name) } {

@@ -370,7 +370,10 @@ pub enum Reason {
     Budget {
         /// Devices that may be harmed before a stop.
         budget: u64,
-        /// The largest upper bound of a stratum's rate of faults.
+        /// The stratum of which least is known; empty where devices are not told apart.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        stratum: String,
+        /// The upper bound of its rate of faults, the largest of all strata.
         rate_upper: Rate,
         /// Updated and granted devices that may still turn out to be harmed.
         unresolved: u64,
@@ -572,11 +575,10 @@ impl Reason {
     /// The reasons of regulation by evidence.
     fn fmt_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Budget { budget, rate_upper, unresolved } => write!(
-                f,
-                "at most {rate_upper} of the updated devices can be harmed (95 % sure), {unresolved} of them are not judged yet, and the budget allows {} to be harmed",
-                Devices(*budget)
-            ),
+            Self::Budget { budget, stratum, rate_upper, unresolved } => {
+                fmt_bound(f, stratum, *rate_upper)?;
+                write!(f, ", {} not judged yet, a budget of {budget}", Devices(*unresolved))
+            }
             Self::Servers { ratio, limit } => write!(
                 f,
                 "the server takes {ratio} of its usual time to answer, so at most {} may be changed at a time",
@@ -585,15 +587,15 @@ impl Reason {
             Self::Alarm { e_log10_tenths, suspects } => write!(
                 f,
                 "the strata together show harm (E = {}); pausing {}",
-                Power(*e_log10_tenths),
+                EValue(*e_log10_tenths),
                 listed(suspects)
             ),
             Self::Cleared => f.write_str("the alarm is over"),
             Self::StrataStopped { strata, excess, updated } => write!(
                 f,
-                "the change does harm in {}: {excess} of {} updated there failed or fell silent beyond what is usual; the others go on",
+                "the change does harm in {}: of {} updated there {excess} more than usual failed, crashed or fell silent; the others go on",
                 listed(strata),
-                Devices(*updated)
+                Devices(*updated),
             ),
             Self::EvidenceAgainstAll {
                 phase,
@@ -604,10 +606,10 @@ impl Reason {
             } => {
                 write!(
                     f,
-                    "the change does harm in phase {phase}: {excess} of {} updated failed or fell silent beyond what is usual (E = {}, the limit is {})",
+                    "the change does harm in phase {phase}: of {} updated {excess} more than usual failed, crashed or fell silent (E = {}, the limit is {})",
                     Devices(*updated),
-                    Power(*e_log10_tenths),
-                    Power(*limit_log10_tenths)
+                    EValue(*e_log10_tenths),
+                    EValue(*limit_log10_tenths)
                 )
             }
             Self::Watching { holdback, until } => write!(
@@ -637,16 +639,41 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "no stratum".to_owned() } else { names.join("; ") }
 }
 
-/// A power of ten, given in tenths of its exponent; small ones as the number they are.
-struct Power(i64);
-
-impl fmt::Display for Power {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let tenths = self.0.unsigned_abs();
-        write!(f, "10^{sign}{}.{}", tenths / 10, tenths % 10)
+/// What is known of the stratum of which least is.
+fn fmt_bound(f: &mut fmt::Formatter<'_>, stratum: &str, rate_upper: Rate) -> fmt::Result {
+    match (rate_upper < Rate::percent(100), stratum) {
+        (true, "") => write!(f, "at most {rate_upper} of the devices are harmed (95 % sure)"),
+        (true, _) => write!(f, "at most {rate_upper} are harmed of {stratum} (95 % sure)"),
+        (false, "") => f.write_str("how many it harms is not known yet"),
+        (false, _) => write!(f, "how many it harms of {stratum} is not known yet"),
     }
 }
+
+/// An e-value, given in tenths of its common logarithm: a number of one or two figures as long as
+/// that is easy to read, and a power of ten beyond.
+struct EValue(i64);
+
+impl fmt::Display for EValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // 10^0.1 to 10^0.9, as two figures.
+        const TENTHS: [u64; 10] = [10, 13, 16, 20, 25, 32, 40, 50, 63, 79];
+        let tenths = self.0.unsigned_abs();
+        let power = u32::try_from(tenths / 10).unwrap_or(u32::MAX);
+        match (self.0, power) {
+            (..0, _) => f.write_str("below 1"),
+            (_, 0) => {
+                let figures = TENTHS[self.0.unsigned_abs() as usize % 10];
+                write!(f, "{}.{}", figures / 10, figures % 10)
+            }
+            (_, 1..4) => {
+                let figures = TENTHS[self.0.unsigned_abs() as usize % 10];
+                write!(f, "{}", figures * 10_u64.pow(power - 1))
+            }
+            _ => write!(f, "10^{}.{}", tenths / 10, tenths % 10),
+        }
+    }
+}
+
 impl Reason {
     /// The reasons of other systems' rules, of endings and of operators.
     fn fmt_peer(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -705,7 +732,12 @@ impl fmt::Display for Decision {
     /// One sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.inputs.as_ref().map_or(0, |inputs| inputs.speed);
+        let rule = self.inputs.as_ref().map(|inputs| &inputs.policy.rule);
         match self.verdict {
+            // The first look says how many; until then there is only a limit.
+            Verdict::Start { .. } if rule.is_some_and(|rule| rule.evidence().is_some()) => {
+                write!(f, "Start: {}", self.reason)
+            }
             Verdict::Start { speed } => {
                 write!(f, "Start with {}: {}", Devices(speed.into()), self.reason)
             }
@@ -722,6 +754,9 @@ impl fmt::Display for Decision {
                 write!(f, "Keep at {speed}, the most that the policy allows: {}", self.reason)
             }
             Verdict::Continue { speed, .. } => write!(f, "Keep at {speed}: {}", self.reason),
+            Verdict::Allow { speed, devices_max: Some(all), .. } if u64::from(speed) >= all => {
+                write!(f, "Allow {} in all: {}", Devices(all), self.reason)
+            }
             Verdict::Allow { speed, devices_max: Some(all), .. } => {
                 write!(f, "Allow {} in all, {speed} at a time: {}", Devices(all), self.reason)
             }
@@ -734,5 +769,71 @@ impl fmt::Display for Decision {
             Verdict::Pause => write!(f, "Pause: {}", self.reason),
             Verdict::Resume => write!(f, "Resume: {}", self.reason),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e_values_read_as_numbers_until_they_are_long() {
+        for (tenths, text) in [
+            (-3, "below 1"),
+            (0, "1.0"),
+            (5, "3.2"),
+            (10, "10"),
+            (23, "200"),
+            (39, "7900"),
+            (40, "10^4.0"),
+            (93, "10^9.3"),
+        ] {
+            assert_eq!(EValue(tenths).to_string(), text, "{tenths}");
+        }
+    }
+
+    /// What is at risk is said of the stratum that it is true of, and a limit that does not bind
+    /// is not given as a size.
+    #[test]
+    fn decisions_by_evidence_say_what_they_allow() {
+        let check = |stratum: &str, percent: u32, speed: u32, sentence: &str| {
+            let reason = Reason::Budget {
+                budget: 30,
+                stratum: stratum.to_owned(),
+                rate_upper: Rate::percent(percent),
+                unresolved: 12,
+            };
+            let verdict = Verdict::Allow {
+                phase: Phase::Test,
+                speed,
+                devices_max: Some(40),
+                look_at: None,
+                stage: 1,
+                strikes: 0,
+            };
+            let decision = Decision {
+                operation: OperationId(1),
+                seq: 1,
+                at: Time::default(),
+                verdict,
+                reason,
+                inputs: None,
+                judged: None,
+                code_version: String::new(),
+            };
+            assert_eq!(decision.to_string(), sentence);
+        };
+        check(
+            "hardware C",
+            42,
+            10_000,
+            "Allow 40 devices in all: at most 42 % are harmed of hardware C (95 % sure), 12 devices not judged yet, a budget of 30",
+        );
+        check(
+            "",
+            100,
+            5,
+            "Allow 40 devices in all, 5 at a time: how many it harms is not known yet, 12 devices not judged yet, a budget of 30",
+        );
     }
 }

@@ -253,7 +253,7 @@ pub struct EvidenceInputs {
 }
 
 /// What a decision by evidence knows of one stratum.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StratumInputs {
     /// Who belongs to it.
     pub name: StratumName,

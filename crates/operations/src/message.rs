@@ -178,10 +178,12 @@ pub struct Plan {
     pub paths: Vec<PlannedPath>,
     /// Open operations that stand in the way of some targets.
     pub conflicts: Vec<PlannedConflict>,
-    /// Size of the first element, in devices.
+    /// Devices granted first.
     pub first_speed: u32,
-    /// Largest element, in devices.
+    /// Most devices in an element, or under evidence at a time.
     pub speed_max: u32,
+    /// Devices that may be harmed before a stop; none under other rules than evidence.
+    pub budget: Option<u64>,
 }
 
 impl Plan {

@@ -306,6 +306,11 @@ impl State {
                     operation: (*operation).into(),
                     release: ReleaseRef::from(release),
                     targets: counts.targets(),
+                    origin: engine
+                        .loops()
+                        .operation(*operation)
+                        .map(|known| api::origin_words(&known.origin))
+                        .unwrap_or_default(),
                 };
                 self.push(kind, now);
             }
@@ -332,7 +337,7 @@ impl State {
                 self.push(kind, now);
             }
             Happened::Decided(decision) => {
-                self.sentences.insert(decision.operation, decision.to_string());
+                self.sentences.insert(decision.operation, decision.reason.to_string());
                 let view = DecisionView::from(decision.as_ref());
                 self.push(EventKind::Decided { decision: Box::new(view) }, now);
                 self.progress(engine, decision.operation, Urgency::Paced, now);
@@ -426,7 +431,7 @@ impl State {
             operation: OperationRef::from(id),
             state: operation.state.into(),
             phase: operation.phase.into(),
-            speed: operation.speed,
+            speed: api::element_size(operation),
             counts: CountsView::from(&counts),
             progress: counts.progress().into(),
         };

@@ -83,10 +83,17 @@ fn print_plan(plan: &api::Plan, output: &Output) -> Result<(), Failure> {
             plan.targets, plan.eligible, plan.waiting, plan.excluded
         ),
     )?;
-    line(
-        "elements",
-        &format!("{} first, {} at most", view::devices(plan.first_speed.into()), plan.speed_max),
-    )?;
+    let (first, most) = (view::devices(plan.first_speed.into()), plan.speed_max);
+    match plan.budget {
+        Some(budget) => line(
+            "elements",
+            &format!(
+                "{first} first, then as many as the evidence and a budget of {budget} harmed \
+                 devices allow, {most} at a time at most"
+            ),
+        )?,
+        None => line("elements", &format!("{first} first, {most} at most"))?,
+    }
     for path in &plan.paths {
         let through = path.through.join(" → ");
         line("path", &format!("{} → {through}  {}", path.from, view::devices(path.devices)))?;
@@ -219,7 +226,9 @@ fn decisions(
             let size = match (decision.speed_before, decision.speed_after) {
                 (Some(before), Some(after)) => format!("{before} → {after}"),
                 (None, Some(size)) | (Some(size), None) => size.to_string(),
-                (None, None) => "-".to_owned(),
+                (None, None) => decision
+                    .granted_max
+                    .map_or_else(|| "-".to_owned(), |all| format!("{all} in all")),
             };
             table.row([
                 decision.seq.to_string(),

@@ -131,6 +131,7 @@ pub(crate) fn under_evidence() -> OperationDetail {
             2,
             allow,
             model::Reason::Budget {
+                stratum: "hardware B, version 1.0.0".to_owned(),
                 budget: 50,
                 rate_upper: model::Rate::basis_points(42),
                 unresolved: 1_204,

@@ -8,7 +8,9 @@ use model::{
     ReleaseId, Scope, Time, Version,
 };
 
+use super::evidence::parts_under;
 use super::{Loops, Run};
+use crate::evidence::default_budget;
 use crate::generation::{Claim, Graph, Memory, Place, Question, Urgency, identify, version_of};
 use crate::regulation;
 use crate::{OpenError, Plan, Planned, PlannedConflict, PlannedPath};
@@ -31,11 +33,19 @@ impl Loops {
         let proposal = self.propose(of, scope, policy, fleet, now)?;
         let mut survey = Survey::default();
         self.survey(&proposal, fleet, now, |device, verdict| {
-            survey.count(&proposal.release, device, verdict);
+            survey.count(&proposal, device, verdict);
         });
+        let strata: Vec<(u64, u64)> = survey.strata.values().copied().collect();
         let mut plan = survey.into_plan(&proposal.release, &proposal.graph);
-        plan.first_speed = regulation::first_speed(&proposal.policy, plan.targets());
-        plan.speed_max = regulation::speed_max(&proposal.policy, plan.targets());
+        let (policy, targets) = (&proposal.policy, plan.targets());
+        plan.first_speed = regulation::first_speed(policy, targets);
+        plan.speed_max = regulation::speed_max(policy, targets);
+        if let Some(rule) = policy.rule.evidence() {
+            let budget = rule.budget.unwrap_or_else(|| default_budget(targets));
+            let first = regulation::first_grant(rule, budget, &strata);
+            plan.first_speed = u32::try_from(first).unwrap_or(u32::MAX).min(plan.speed_max);
+            plan.budget = Some(budget);
+        }
         Ok(plan)
     }
 
@@ -148,11 +158,20 @@ type Paths = BTreeMap<(Option<Version>, Vec<ReleaseId>), u64>;
 struct Survey {
     plan: Plan,
     paths: Paths,
+    // By stratum, targets and those that could be granted now.
+    strata: BTreeMap<[String; 3], (u64, u64)>,
     conflicts: BTreeMap<OperationId, u64>,
 }
 
 impl Survey {
-    fn count(&mut self, release: &Release, device: &Device, verdict: Eligibility) {
+    fn count(&mut self, proposal: &Proposal, device: &Device, verdict: Eligibility) {
+        let release = &proposal.release;
+        if !matches!(verdict, Eligibility::Excluded { .. }) {
+            let parts = parts_under(&proposal.policy, version_of(release, device), device);
+            let (targets, ready) = self.strata.entry(parts.map(str::to_owned)).or_default();
+            *targets += 1;
+            *ready += u64::from(matches!(verdict, Eligibility::Eligible { .. }));
+        }
         match verdict {
             Eligibility::Eligible { path } => {
                 self.plan.eligible += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{
     Assignment, AttemptState, Check, Counts, Device, DeviceId, Eligibility, Exclusion, Fault,
-    FaultKind, Fleet, Operation, OperationId, OperationState, Release, ReleaseId, Time,
+    FaultKind, Fleet, Operation, OperationId, OperationState, Origin, Release, ReleaseId, Time,
 };
 
 use super::{Loops, Run};
@@ -15,6 +15,16 @@ impl Loops {
     /// All operations in the order of their numbers.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.runs.values().map(|run| run.operation())
+    }
+
+    /// The newest operation that undoes this one.
+    #[must_use]
+    pub fn undone_by(&self, operation: OperationId) -> Option<OperationId> {
+        let undoes = |one: &&Operation| match one.origin {
+            Origin::Undo { reverts } => reverts == operation,
+            _ => false,
+        };
+        self.operations().filter(undoes).map(|one| one.id).max()
     }
 
     /// One operation.

@@ -87,6 +87,19 @@ pub(super) fn decide(inputs: &Inputs, judged: &Judged) -> Option<(Verdict, Reaso
     Some((verdict, reason(inputs, evidence, judged)))
 }
 
+/// Devices that the first look will grant, of strata with so many targets of which so many can be
+/// granted now.
+pub(crate) fn first_grant(rule: &Rule, budget: u64, strata: &[(u64, u64)]) -> u64 {
+    let targets: Vec<u64> = strata.iter().map(|(targets, _)| *targets).collect();
+    let untouched = StratumInputs::default();
+    let grant = |((targets, ready), share): (&(u64, u64), f64)| {
+        let rate_upper = bound(rule, &untouched).rate_upper;
+        let room = room(rule, &untouched, share, share, rate_upper, 0.0, 1.0);
+        room.min(targets.saturating_sub(holdback(rule, *targets))).min(*ready)
+    };
+    strata.iter().zip(shares(budget, &targets)).map(grant).sum()
+}
+
 /// Devices that are left out of reach as a control: strata with fewer than ten targets spare none.
 #[must_use]
 pub fn holdback(rule: &Rule, targets: u64) -> u64 {
@@ -344,16 +357,21 @@ fn reason(inputs: &Inputs, evidence: &EvidenceInputs, judged: &Judged) -> Reason
     if late {
         return Reason::Servers { ratio: rate(ratio), limit: limit(evidence) };
     }
+    let least_known = judged
+        .strata
+        .iter()
+        .filter(|stratum| stratum.scope != StratumScope::Stopped && stratum.targets > 0)
+        .reduce(
+            |one, other| {
+                if other.rate_upper.value() > one.rate_upper.value() { other } else { one }
+            },
+        );
     Reason::Budget {
         budget: evidence.budget,
-        rate_upper: rate(
-            judged
-                .strata
-                .iter()
-                .filter(|stratum| stratum.scope != StratumScope::Stopped && stratum.targets > 0)
-                .map(|stratum| stratum.rate_upper.value())
-                .fold(0.0, f64::max),
-        ),
+        stratum: least_known
+            .filter(|_| judged.strata.len() > 1)
+            .map_or_else(String::new, |stratum| stratum.name.to_string()),
+        rate_upper: rate(least_known.map_or(0.0, |stratum| stratum.rate_upper.value())),
         unresolved: sum(judged.strata.iter().map(|stratum| stratum.unresolved)),
     }
 }

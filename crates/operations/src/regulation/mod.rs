@@ -9,6 +9,7 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use by_evidence::first_grant;
 pub use by_evidence::{holdback, judged};
 use model::{
     Decision, Inputs, Judged, Measure, Phase, Policy, Rate, Reason, ReportedRates, Rule, Stage,

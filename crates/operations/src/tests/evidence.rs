@@ -313,6 +313,23 @@ fn a_good_release_reaches_everyone_and_the_holdback_last() {
     assert_eq!(left, 4 + 1, "one in a hundred of 400 and of 100");
 }
 
+/// A dry run shows what the budget allows at first, not how many may be changed at a time.
+#[test]
+fn the_plan_says_how_many_the_first_look_grants() {
+    let mut field = Field::new(500, |_| Fate::Well);
+    let policy = Policy { rule: Rule::Evidence(quick()), ..policy() };
+    let manifest = firmware("sensor", "2.0.0", "");
+    let planned = crate::Planned::Manifest(&manifest);
+    let plan =
+        field.loops.plan(planned, &model::Scope::Fleet, &policy, &field.fleet, field.now).unwrap();
+    assert_eq!(plan.budget, Some(20));
+    let id = field.publish(quick());
+    field.turn();
+    let granted = field.loops.assignments(id).count();
+    assert_eq!(u64::from(plan.first_speed), granted as u64);
+    assert!((1..100).contains(&granted), "{granted}");
+}
+
 #[test]
 fn a_fault_in_one_revision_stops_that_revision_alone() {
     let mut field = Field::new(500, |device| {

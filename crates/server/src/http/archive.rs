@@ -187,7 +187,9 @@ impl Step {
     /// None for a decision that sets no size.
     fn of(decision: &Decision) -> Option<Self> {
         let view = DecisionView::from(decision);
-        view.speed_after?;
+        if !matches!(view.verdict.as_str(), "start" | "continue" | "allow") {
+            return None;
+        }
         let progress = decision.inputs.as_ref().map(|inputs| inputs.counts.progress());
         let progress_percent = progress.map_or(0.0, |rate| Share::from(rate).percent);
         Some(Self { at: decision.at, progress_percent, view })

@@ -272,7 +272,9 @@ impl<'a> View<'a> {
     ) -> Option<OperationSummary> {
         let release = self.loops.release(operation.release)?;
         let counts = self.loops.counts(operation.id)?;
-        Some(OperationSummary::new(operation, release, &counts, last_decision))
+        let undone_by = self.loops.undone_by(operation.id).map(Into::into);
+        let summary = OperationSummary::new(operation, release, &counts, last_decision);
+        Some(OperationSummary { undone_by, ..summary })
     }
 
     /// Everything about an operation; `decisions` newest first.
@@ -292,7 +294,7 @@ impl<'a> View<'a> {
             tolerated_warnings: policy.tolerated_warnings.of(operation.phase).into(),
             exclusions: self.exclusions(operation),
             states: self.states(operation.id),
-            chart: ChartView::new(points, &policy.phases, targets),
+            chart: ChartView::new(points, policy, targets),
             evidence: EvidenceView::of_operation(operation),
             decisions: decisions.iter().map(DecisionView::from).collect(),
             policy: serde_json::to_value(policy).unwrap_or_default(),
@@ -414,6 +416,7 @@ pub(super) fn plan(plan: &::operations::Plan, manifest: &model::Manifest) -> Pla
         paths: paths.collect(),
         first_speed: plan.first_speed,
         speed_max: plan.speed_max.into(),
+        budget: plan.budget,
         conflicts: plan.conflicts.iter().map(|conflict| conflict.operation.into()).collect(),
         remarks: manifest.lint(),
     }
