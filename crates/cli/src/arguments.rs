@@ -478,7 +478,7 @@ pub(crate) struct Rehearse {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<std::num::NonZeroUsize>,
 
-    /// Folder for rehearsal.json and the scenario of each fault; made when missing
+    /// Folder for rehearsal.json, policy.toml and the scenario of each fault; made when missing
     #[arg(long, value_name = "DIR")]
     pub(crate) to: Option<PathBuf>,
 }

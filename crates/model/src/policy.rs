@@ -164,6 +164,14 @@ impl Policy {
         policy.validated()
     }
 
+    /// Writes it as a file that [`Policy::from_toml`] reads, with every default filled in.
+    ///
+    /// # Errors
+    /// A value that TOML has no form for; none is known.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
     /// What is wrong with when and where devices may be changed, if anything.
     fn placing_problem(&self) -> Option<String> {
         if self.window.len() > WINDOWS_MAX {

@@ -72,6 +72,15 @@ fn a_release_is_rehearsed_on_the_fleet_of_a_running_server() {
     let written = std::fs::read_to_string(folder.path().join("out/rehearsal.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), found);
 
+    // The benchmark repeats it from what was written: the same fleets under the same policy.
+    let in_out = |name: &str| folder.path().join("out").join(name).to_str().unwrap().to_owned();
+    let (scenario, policy) = (in_out("failure-40.toml"), in_out("policy.toml"));
+    let benchmark = ["sim", "benchmark", "--scenario-file", &scenario, "--policy", &policy];
+    let ran = run(&[&benchmark[..], &["--runs", "3", "-o", "json"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let repeated: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(repeated["cells"][0]["harmed"], found["rows"][1]["harmed"], "{repeated}");
+
     // The same again for people, and on what was written, without any server.
     let ran = rehearse(&common);
     assert_eq!(ran.code, 0, "{ran:?}");

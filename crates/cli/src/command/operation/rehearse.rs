@@ -41,7 +41,14 @@ pub(super) fn run(arguments: &Rehearse, client: &Client, output: &Output) -> Res
         }
         (None, None) => return Err(Failure::new(Exit::Usage, "no release is named")),
     };
-    let policy = facts.as_ref().map(|facts| facts.policy.clone()).or(policy).unwrap_or_default();
+    let (policy, regulated) = match (&facts, policy, &arguments.policy.policy) {
+        (_, Some(given), Some(path)) => (given, format!("by {}", path.display())),
+        (Some(facts), ..) => (facts.policy.clone(), "as the server does by default".to_owned()),
+        (None, ..) => {
+            let default = "by the default policy, as no server was asked; see --policy";
+            (Policy::default(), default.to_owned())
+        }
+    };
     let rehearsal = rehearsal(arguments, scenario, policy);
     // A folder that cannot be written to is found out before the work.
     if let Some(folder) = &arguments.to {
@@ -58,7 +65,7 @@ pub(super) fn run(arguments: &Rehearse, client: &Client, output: &Output) -> Res
         write(&rehearsal, &document, folder, output)?;
     }
     if output.is_for_people() {
-        print(&report, output)?;
+        print(&report, &regulated, output)?;
     } else {
         output.json(&document)?;
     }
@@ -177,25 +184,37 @@ fn shown(figure: &Figure) -> String {
     format!("{}{}", figure.value, if figure.measured.is_some() { "" } else { " ?" })
 }
 
-fn print(report: &RehearsalReport, output: &Output) -> Result<(), Failure> {
-    let head = [
+fn print(report: &RehearsalReport, regulated: &str, output: &Output) -> Result<(), Failure> {
+    let mut table = Table::new([
         "FAULT",
         "STOPPED",
         "IN PART",
-        "STOPPED AFTER",
+        "AFTER",
         "HARMED",
         "P50",
         "P95",
         "WORST",
         "OVER BUDGET",
+    ]);
+    for row in &report.rows {
+        table.row(harm(row));
+    }
+    table.print(output)?;
+    output.line("")?;
+    let mut table = Table::new([
+        "FAULT",
         "50 % AFTER",
         "90 % AFTER",
+        "P50",
         "P95",
+        "WORST",
         "ENDS AFTER",
-    ];
-    let mut table = Table::new(head);
+        "P50",
+        "P95",
+        "WORST",
+    ]);
     for row in &report.rows {
-        table.row(cells(row));
+        table.row(duration(row));
     }
     table.print(output)?;
     output.line("")?;
@@ -207,24 +226,37 @@ fn print(report: &RehearsalReport, output: &Output) -> Result<(), Failure> {
         None => "the rule keeps no budget".to_owned(),
     };
     output.note(&format!(
-        "{} devices, {} runs of each in virtual time, seed {}; {budget}. Harmed, and times, are \
-         means; P50 and P95: so many or fewer in half and in 95 % of the runs. Times to 50 % and \
-         90 % are of strata without a fault.",
+        "{} devices, {} runs of each in virtual time, seed {}; regulated {regulated}, {budget}. \
+         Harmed, and times, are means; P50 and P95: so many or fewer in half and in 95 % of the \
+         runs. Times to 50 % and 90 % are of strata without a fault.",
         report.devices, report.runs, report.seed
     ));
     Ok(())
 }
 
-fn cells(row: &RehearsalRow) -> [String; 13] {
-    let number = |of: &Option<Spread>, pick: fn(&Spread) -> f64| {
-        of.as_ref().map_or_else(dash, |it| sim::benchmark::figures(pick(it)))
+/// How often a fault is stopped and what it harms.
+fn harm(row: &RehearsalRow) -> [String; 9] {
+    let number = |pick: fn(&Spread) -> f64| {
+        row.cell.harmed.as_ref().map_or_else(dash, |it| sim::benchmark::figures(pick(it)))
     };
-    let time = |of: &Option<Spread>, pick: fn(&Spread) -> f64| {
-        of.as_ref().map_or_else(dash, |it| hours(pick(it)))
-    };
-    let share = |it: &Share| sim::benchmark::percent(it.share);
+    [
+        row.fault.clone(),
+        share(&row.stopped_all),
+        share(&row.stopped_part),
+        time(row.hours_to_stop.as_ref(), |it| it.mean),
+        number(|it| it.mean),
+        number(|it| it.p50),
+        number(|it| it.p95),
+        number(|it| it.max),
+        row.over_budget.as_ref().map_or_else(dash, share),
+    ]
+}
+
+/// How long the operation takes.
+fn duration(row: &RehearsalRow) -> [String; 10] {
     let cell = &row.cell;
-    let reached = match &cell.hours_to_90 {
+    let (to_90, to_end) = (cell.hours_to_90.as_ref(), row.hours_to_end.as_ref());
+    let reached = match to_90 {
         Some(it) if cell.reached_90.share < 0.995 => {
             format!("{} ({})", hours(it.mean), share(&cell.reached_90))
         }
@@ -232,19 +264,24 @@ fn cells(row: &RehearsalRow) -> [String; 13] {
     };
     [
         row.fault.clone(),
-        share(&row.stopped_all),
-        share(&row.stopped_part),
-        time(&row.hours_to_stop, |it| it.mean),
-        number(&cell.harmed, |it| it.mean),
-        number(&cell.harmed, |it| it.p50),
-        number(&cell.harmed, |it| it.p95),
-        number(&cell.harmed, |it| it.max),
-        row.over_budget.as_ref().map_or_else(dash, share),
-        time(&cell.hours_to_50, |it| it.mean),
+        time(cell.hours_to_50.as_ref(), |it| it.mean),
         reached,
-        time(&cell.hours_to_90, |it| it.p95),
-        time(&row.hours_to_end, |it| it.mean),
+        time(to_90, |it| it.p50),
+        time(to_90, |it| it.p95),
+        time(to_90, |it| it.max),
+        time(to_end, |it| it.mean),
+        time(to_end, |it| it.p50),
+        time(to_end, |it| it.p95),
+        time(to_end, |it| it.max),
     ]
+}
+
+fn time(of: Option<&Spread>, pick: fn(&Spread) -> f64) -> String {
+    of.map_or_else(dash, |it| hours(pick(it)))
+}
+
+fn share(it: &Share) -> String {
+    sim::benchmark::percent(it.share)
 }
 
 fn dash() -> String {
@@ -261,8 +298,8 @@ fn hours(hours: f64) -> String {
     }
 }
 
-/// Writes the report, and the scenario of each row for `sim benchmark --scenario-file` and
-/// `--scenario-file` here.
+/// Writes the report, and the scenario of each row with the policy, for `sim benchmark` and for
+/// `--scenario-file` and `--policy` here.
 fn write(
     rehearsal: &Rehearsal,
     document: &Document<'_>,
@@ -270,7 +307,8 @@ fn write(
     output: &Output,
 ) -> Result<(), Failure> {
     let report = serde_json::to_string_pretty(document).map_err(Failure::of)?;
-    let mut files = vec![("rehearsal.json".to_owned(), report)];
+    let policy = rehearsal.policy.to_toml().map_err(Failure::of)?;
+    let mut files = vec![("rehearsal.json".to_owned(), report), ("policy.toml".to_owned(), policy)];
     for (_, scenario) in rehearsal.scenarios().map_err(|error| bad_fault(&error))? {
         files.push((format!("{}.toml", scenario.name), scenario.to_toml()));
     }
