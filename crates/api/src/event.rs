@@ -205,6 +205,27 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// The names of all types.
+    pub const NAMES: [&'static str; 17] = [
+        "server_ready",
+        "device_registered",
+        "device_presence",
+        "device_version",
+        "device_hold",
+        "device_consent",
+        "device_signal",
+        "release_published",
+        "operation_opened",
+        "element_granted",
+        "device_progress",
+        "device_settled",
+        "device_warned",
+        "decided",
+        "progress",
+        "operation_ended",
+        "missed",
+    ];
+
     /// The type's name, as in the field `type`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

@@ -543,7 +543,12 @@ pub(crate) struct Events {
     pub(crate) since: Option<u64>,
 
     /// Only events of this type, e.g. decided; may be repeated
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        hide_possible_values = true,
+        value_parser = clap::builder::PossibleValuesParser::new(api::EventKind::NAMES)
+    )]
     pub(crate) types: Vec<String>,
 
     /// Only events of this operation, e.g. op-1
@@ -763,6 +768,10 @@ mod tests {
         for word in COMPLIANCE {
             parse(&["device", "list", "--compliance", word]).unwrap();
         }
+        for word in api::EventKind::NAMES {
+            parse(&["events", "--type", word]).unwrap();
+        }
+        parse(&["events", "--type", "decide"]).unwrap_err();
         for word in ATTEMPT {
             parse(&["operation", "devices", "op-1", "--state", word]).unwrap();
         }

@@ -167,7 +167,7 @@ fn signal(
     })?;
     if output.is_for_people() {
         let of = match receipt.operations {
-            0 => "no open operation compares the device".to_owned(),
+            0 => not_compared(device, client),
             1 => "evidence in 1 operation".to_owned(),
             many => format!("evidence in {many} operations"),
         };
@@ -190,4 +190,18 @@ fn ordered(device: &DeviceSummary, what: &str, output: &Output) -> Result<Exit, 
 /// A query for a page of any list but devices.
 pub(super) fn list_query(after: Option<String>, limit: u32) -> ListQuery {
     ListQuery { after, limit: Some(limit) }
+}
+
+/// Why a signal is evidence in no operation. It was taken in all the same, so that a server that
+/// does not say is no failure.
+fn not_compared(device: &str, client: &Client) -> String {
+    let reports = client.why(device, None).unwrap_or_default();
+    let known = reports.iter().find_map(|report| Some((report.operation.as_ref()?, report)));
+    let why = match known {
+        Some((operation, report)) => {
+            format!("to {} the device {}", operation.name, report.sentence)
+        }
+        None => "none is for it".to_owned(),
+    };
+    format!("evidence in no open operation: {why}")
 }

@@ -76,7 +76,7 @@ fn a_release_is_rehearsed_on_the_fleet_of_a_running_server() {
     let in_out = |name: &str| folder.path().join("out").join(name).to_str().unwrap().to_owned();
     let (scenario, policy) = (in_out("failure-40.toml"), in_out("policy.toml"));
     let benchmark = ["sim", "benchmark", "--scenario-file", &scenario, "--policy", &policy];
-    let ran = run(&[&benchmark[..], &["--runs", "3", "-o", "json"]].concat());
+    let ran = run([&benchmark[..], &["--runs", "3", "-o", "json"]].concat());
     assert_eq!(ran.code, 0, "{ran:?}");
     let repeated: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(repeated["cells"][0]["harmed"], found["rows"][1]["harmed"], "{repeated}");

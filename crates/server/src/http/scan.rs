@@ -91,7 +91,15 @@ impl Site {
                 .field("operation")
                 .hint("Name the operation, e.g. `operation=op-1`."));
             }
-            (Some(name), reason) => Some((self.operation_id(name).await?, reason.clone())),
+            (Some(name), reason) => {
+                if let Some(code) = reason.as_deref().filter(|code| api::explain(code).is_none()) {
+                    let message = format!("there is no reason `{code}`");
+                    return Err(Refusal::new(ProblemCode::BadRequest, message)
+                        .field("reason")
+                        .hint("`bellwether operation get` lists those of an operation, the reference all."));
+                }
+                Some((self.operation_id(name).await?, reason.clone()))
+            }
         };
         Ok(Search {
             q: query.q.as_deref().map(str::to_lowercase),

@@ -140,8 +140,12 @@ async fn a_configuration_reaches_the_devices_that_are_not_held() {
         reason: Some("held.operator".to_owned()),
         ..Default::default()
     };
-    let found = place.call(move |client| client.devices(&waiting)).await;
+    let asked = waiting.clone();
+    let found = place.call(move |client| client.devices(&asked)).await;
     assert_eq!((found.items.len(), found.items[0].endpoint.as_str()), (1, "b"));
+    let unknown = DeviceQuery { reason: Some("held.operatr".to_owned()), ..waiting.clone() };
+    let problem = place.refused(move |client| client.devices(&unknown)).await;
+    assert_eq!((problem.code, problem.field.as_deref()), (ProblemCode::BadRequest, Some("reason")));
 
     place.call(move |client| client.unhold("b", &order())).await;
     until("the operation has finished", async || {
