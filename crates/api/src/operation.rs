@@ -286,12 +286,17 @@ pub struct ChartView {
 }
 
 impl ChartView {
-    /// The chart of an operation of so many targets. Its phases are shares of the targets; under
+    /// The chart of an operation that stands there. Its phases are shares of the targets; under
     /// evidence they follow from what is known, and are those of the elements.
     #[must_use]
-    pub fn new(points: Vec<ElementPoint>, policy: &model::Policy, targets: u64) -> Self {
+    pub fn new(
+        points: Vec<ElementPoint>,
+        policy: &model::Policy,
+        targets: u64,
+        progress: &Share,
+    ) -> Self {
         let bands = match policy.rule.evidence() {
-            Some(_) => Self::bands_of(&points),
+            Some(_) => Self::bands_of(&points, progress.percent),
             None => Self::bands_by_share(&policy.phases),
         };
         #[expect(clippy::cast_precision_loss, reason = "fleets stay far below 2^52 devices")]
@@ -310,8 +315,9 @@ impl ChartView {
         ]
     }
 
-    /// A band for each run of elements in the same phase; the last one goes to the last element.
-    fn bands_of(points: &[ElementPoint]) -> Vec<PhaseBand> {
+    /// A band for each run of elements in the same phase; the last one goes as far as the
+    /// operation has come.
+    fn bands_of(points: &[ElementPoint], progress_percent: f64) -> Vec<PhaseBand> {
         let mut bands: Vec<PhaseBand> = Vec::new();
         for point in points {
             let at = point.progress_percent;
@@ -322,6 +328,9 @@ impl ChartView {
                 }
             }
             bands.push(PhaseBand { phase: point.phase, from_percent: at, to_percent: at });
+        }
+        if let Some(last) = bands.last_mut() {
+            last.to_percent = progress_percent.max(last.to_percent);
         }
         bands
     }
@@ -783,7 +792,8 @@ mod tests {
             point(90.0, Phase::Cautious),
         ];
         let check = |policy: &model::Policy, expected: &[(Phase, f64, f64)]| {
-            let chart = ChartView::new(points.clone(), policy, 100);
+            let progress = model::Rate::percent(95).into();
+            let chart = ChartView::new(points.clone(), policy, 100, &progress);
             let bands: Vec<(Phase, f64, f64)> = chart
                 .bands
                 .iter()
@@ -793,7 +803,7 @@ mod tests {
         };
         check(
             &model::Policy::default(),
-            &[(Phase::Test, 0.0, 40.0), (Phase::Cautious, 40.0, 90.0)],
+            &[(Phase::Test, 0.0, 40.0), (Phase::Cautious, 40.0, 95.0)],
         );
         let phases = &model::Policy::threshold();
         let (cautious, rest) = (phases.phases.cautious_from, phases.phases.generalization_from);

@@ -192,7 +192,7 @@ pub(crate) fn operation() -> OperationDetail {
             StateCount { state: AttemptState::Succeeded, devices: 62 },
             StateCount { state: AttemptState::Failed, devices: 1 },
         ],
-        chart: ChartView::new(points, &model::Policy::threshold(), 143),
+        chart: ChartView::new(points, &model::Policy::threshold(), 143, &share(0)),
         evidence: None,
         decisions,
         policy: serde_json::to_value(model::Policy::threshold()).unwrap(),

@@ -184,7 +184,9 @@ pub fn judge(strata: &[Stratum], config: &CombineConfig) -> Judgement {
         .collect();
     let stopping =
         |scope: &StratumScope| matches!(scope, StratumScope::Stopped | StratumScope::Suspect);
-    let highest = evidence.closed.iter().copied().fold(evidence.global, f64::max);
+    // What was stopped has been answered.
+    let going = evidence.closed.iter().zip(&stops).filter(|(_, stopped)| !**stopped);
+    let highest = going.map(|(closed, _)| *closed).fold(evidence.global, f64::max);
     Judgement {
         log_limit,
         alarm,

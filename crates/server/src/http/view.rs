@@ -294,7 +294,7 @@ impl<'a> View<'a> {
             tolerated_warnings: policy.tolerated_warnings.of(operation.phase).into(),
             exclusions: self.exclusions(operation),
             states: self.states(operation.id),
-            chart: ChartView::new(points, policy, targets),
+            chart: ChartView::new(points, policy, targets, &summary.progress),
             evidence: EvidenceView::of_operation(operation),
             decisions: decisions.iter().map(DecisionView::from).collect(),
             policy: serde_json::to_value(policy).unwrap_or_default(),
