@@ -124,7 +124,8 @@ impl Tuning {
         BARS.iter().map(|(name, _)| *name).collect()
     }
 
-    /// Searches all grids; `progress` hears the systems done so far and all of them.
+    /// Searches all grids, then runs the best settings in each scenario; `progress` hears the
+    /// systems and scenarios done so far and all of them.
     #[must_use]
     pub fn run(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> TuningReport {
         let mut search = Search::new(self);
@@ -142,6 +143,7 @@ impl Tuning {
                 self.families.is_empty() || self.families.iter().any(|it| it == grid.family)
             })
             .collect();
+        let all = grids.len() + search.good.len() + search.bad.len();
         let mut wanted: BTreeMap<String, (Contestant, BTreeSet<String>)> = BTreeMap::new();
         let mut tried = Vec::new();
         for (number, grid) in grids.iter().enumerate() {
@@ -151,10 +153,10 @@ impl Tuning {
             for (_, pace) in &own {
                 search.choose(&candidates, grid.family, *pace, &mut wanted);
             }
-            progress(number + 1, grids.len());
+            progress(number + 1, all);
         }
         let grid_cells = std::mem::take(&mut search.cells);
-        search.finals(&wanted);
+        search.finals(&wanted, &|done| progress(grids.len() + done, all));
         let tuned = search.tuned(&grids);
         let contestants = self.own.iter().cloned();
         let contestants = contestants.chain(wanted.into_values().map(|(it, _)| it)).collect();
@@ -280,13 +282,16 @@ impl<'a> Search<'a> {
     }
 
     /// Runs what is compared as often as wanted.
-    fn finals(&mut self, wanted: &BTreeMap<String, (Contestant, BTreeSet<String>)>) {
+    fn finals(
+        &mut self,
+        wanted: &BTreeMap<String, (Contestant, BTreeSet<String>)>,
+        progress: &dyn Fn(usize),
+    ) {
         let runs = self.tuning.runs;
         let (good, bad) = (self.good.clone(), self.bad.clone());
         let free = self.tuning.benchmark(Vec::new(), Vec::new());
-        for (scenario, is_good) in
-            good.iter().map(|it| (it, true)).chain(bad.iter().map(|it| (it, false)))
-        {
+        let scenarios = good.iter().map(|it| (it, true)).chain(bad.iter().map(|it| (it, false)));
+        for (number, (scenario, is_good)) in scenarios.enumerate() {
             let free = free.hours_ungated(scenario);
             for own in &self.tuning.own {
                 self.measure(scenario, own, runs);
@@ -299,6 +304,7 @@ impl<'a> Search<'a> {
             for cell in self.cells.iter_mut().filter(|it| it.scenario == scenario.name) {
                 cell.slowdown = slowdown(cell, free);
             }
+            progress(number + 1);
         }
     }
 

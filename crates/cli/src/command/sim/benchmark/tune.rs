@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &SimBenchmark, output: &Output) -> Result<Exit, Fai
     if let Some(folder) = &arguments.out {
         fs::create_dir_all(folder).map_err(|error| Failure::file(folder, &error))?;
     }
-    let found = tuning.run(&|done, all| progress("systems", done, all, output));
+    let found = tuning.run(&|done, all| progress("systems and scenarios", done, all, output));
     if let Some(folder) = &arguments.out {
         let json = serde_json::to_string_pretty(&found).map_err(Failure::of)?;
         let files = [
