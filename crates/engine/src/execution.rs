@@ -70,6 +70,7 @@ impl Engine {
                     self.stop(device, now);
                 }
             }
+            Output::Quarantine { device, reason } => self.quarantine(device, reason, now),
             Output::Event(event) => self.events.push_back(Event::Operation(event)),
         }
     }

@@ -239,6 +239,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts a device into quarantine, unless it is held already.
+    pub(crate) fn quarantine(&mut self, device: DeviceId, reason: String, now: Time) {
+        let Some(known) = self.fleet.device_mut(device).filter(|known| known.hold.is_none()) else {
+            return;
+        };
+        known.hold = Some(Hold::System { reason });
+        self.flush_device(device);
+        self.device_changed(device, now);
+    }
+
     /// Lifts a hold or a quarantine.
     ///
     /// # Errors

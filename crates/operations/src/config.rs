@@ -39,6 +39,10 @@ pub struct Config {
     pub indicator_values_max: usize,
     /// Registrations during one attempt that are still normal; an installation takes one or two.
     pub registrations_max: u32,
+    /// Finished operations in a row that failed on a device after which it is put into
+    /// quarantine, where no operation grants it until an operator lets it out; 0 for never. Lower
+    /// sets devices apart that had bad luck, higher flashes broken ones again and again.
+    pub quarantine_after: u32,
     /// Whether devices that turn up out of date after an operation has finished are brought up
     /// to date by a follow-up operation.
     pub compliance: bool,
@@ -73,6 +77,7 @@ impl Default for Config {
             control_reads_max: 100,
             indicator_values_max: 10_000,
             registrations_max: 3,
+            quarantine_after: 3,
             compliance: true,
             compliance_delay_s: 10,
             ageing_s: 3_600,

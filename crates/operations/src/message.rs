@@ -70,6 +70,13 @@ pub enum Output {
         /// The try.
         attempt: u32,
     },
+    /// Leave the device alone from now on: put it into quarantine, unless it is held already.
+    Quarantine {
+        /// The device.
+        device: DeviceId,
+        /// What happened.
+        reason: String,
+    },
     /// Something worth showing happened; loses nothing when it is dropped.
     Event(Event),
 }

@@ -54,6 +54,9 @@ pub struct Settings {
     pub probes_max: usize,
     /// Control devices whose guarded values are read at the same time.
     pub control_reads_max: usize,
+    /// Finished operations in a row that failed on a device after which it is quarantined; 0 for
+    /// never.
+    pub quarantine_after: u32,
     /// Time in which devices that turn up out of date are collected before an operation for them
     /// is opened.
     pub compliance_delay: Span,
@@ -85,6 +88,7 @@ impl Default for Settings {
             probe: Span::secs(loops.probe_s),
             probes_max: loops.probes_max,
             control_reads_max: loops.control_reads_max,
+            quarantine_after: loops.quarantine_after,
             compliance_delay: Span::secs(loops.compliance_delay_s),
             policy: Policy::default(),
             slowdown: Slowdown::default(),
@@ -123,6 +127,7 @@ impl Settings {
                 probe_s: seconds(self.probe),
                 probes_max: self.probes_max,
                 control_reads_max: self.control_reads_max,
+                quarantine_after: self.quarantine_after,
                 compliance_delay_s: seconds(self.compliance_delay),
                 ..operations::Config::default()
             },

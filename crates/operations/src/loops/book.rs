@@ -265,6 +265,7 @@ impl Loops {
         self.learn(operation, |run, device| {
             run.targets.hardware_of(device).unwrap_or("").to_owned()
         });
+        self.quarantine(operation);
         let Some(run) = self.runs.get_mut(&operation) else { return };
         run.targets = crate::generation::Targets::new(run.operation().seed);
         run.memory = crate::generation::Memory::default();

@@ -461,7 +461,7 @@ impl Run {
     }
 
     /// The strata that evidence stopped.
-    fn stopped_strata(&self) -> BTreeSet<StratumName> {
+    pub(super) fn stopped_strata(&self) -> BTreeSet<StratumName> {
         let course = self.conduct.evidence_course();
         let strata = course.into_iter().flat_map(|course| &course.judged.strata);
         strata
@@ -533,7 +533,7 @@ fn first_check(device: DeviceId, deadline: Duration) -> Duration {
 
 /// Whether a failure says something about the change: a device that was out of reach says
 /// nothing, and its silence is judged against the control.
-const fn says_something(kind: FaultKind) -> bool {
+pub(super) const fn says_something(kind: FaultKind) -> bool {
     !matches!(kind, FaultKind::NoAnswer | FaultKind::ConnectionLost | FaultKind::Away)
 }
 

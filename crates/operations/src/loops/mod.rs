@@ -6,6 +6,7 @@ mod evidence;
 mod indicators;
 mod orders;
 mod plan;
+mod quarantine;
 mod questions;
 mod rehearsal;
 mod reports;

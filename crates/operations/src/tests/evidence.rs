@@ -92,8 +92,12 @@ impl Field {
 
     /// Publishes with more lines in the manifest.
     pub(super) fn publish_with(&mut self, rule: Evidence, extra: &str) -> OperationId {
+        self.publish_version("2.0.0", rule, extra)
+    }
+
+    fn publish_version(&mut self, version: &str, rule: Evidence, extra: &str) -> OperationId {
         let policy = Policy { rule: Rule::Evidence(rule), ..policy() };
-        let release = firmware("sensor", "2.0.0", extra);
+        let release = firmware("sensor", version, extra);
         let published = self.loops.publish(release, "test", Some(policy), &self.fleet, 7, self.now);
         published.unwrap().1.unwrap()
     }
@@ -154,6 +158,11 @@ impl Field {
                     self.read.push(device);
                     self.read_sensor(device);
                     self.loops.guards_read(device, &self.fleet, self.now);
+                }
+                Output::Quarantine { device, reason } => {
+                    let known = self.fleet.device_mut(device).unwrap();
+                    known.hold.get_or_insert(model::Hold::System { reason });
+                    self.loops.device_changed(device, &self.fleet, self.now);
                 }
                 Output::Recall { .. } | Output::Event(_) => {}
             }
@@ -328,6 +337,31 @@ fn the_plan_says_how_many_the_first_look_grants() {
     let granted = field.loops.assignments(id).count();
     assert_eq!(u64::from(plan.first_speed), granted as u64);
     assert!((1..100).contains(&granted), "{granted}");
+}
+
+/// What fails in one operation after the other, while nothing is wrong with the changes, is at
+/// fault itself.
+#[test]
+fn a_device_that_fails_again_and_again_is_quarantined() {
+    let mut field = Field::new(200, |device| match device.id.0 {
+        7 => Fate::Fails,
+        _ => Fate::Well,
+    });
+    let hold = |field: &Field| field.fleet.device(DeviceId(7)).unwrap().hold.clone();
+    for version in ["2.0.0", "3.0.0", "4.0.0"] {
+        assert_eq!(hold(&field), None, "before {version}");
+        let id = field.publish_version(version, quick(), "");
+        assert_eq!(field.run(id, 3_000), OperationState::Finished, "{:?}", field.codes());
+    }
+    let reason = "the last 3 operations failed on it".to_owned();
+    assert_eq!(hold(&field), Some(model::Hold::System { reason }));
+    let held = field.fleet.iter().filter(|device| device.hold.is_some()).count();
+    assert_eq!(held, 1);
+    let id = field.publish_version("5.0.0", quick(), "");
+    for _ in 0..60 {
+        field.tick();
+    }
+    assert!(field.loops.assignment(id, DeviceId(7)).is_none(), "it is left alone");
 }
 
 #[test]

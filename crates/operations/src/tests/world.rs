@@ -267,6 +267,12 @@ impl World {
             Output::ReadGuards { device, .. } => {
                 self.loops.guards_read(device, &self.fleet, self.now);
             }
+            Output::Quarantine { device, reason } => {
+                if let Some(known) = self.fleet.device_mut(device) {
+                    known.hold.get_or_insert(model::Hold::System { reason });
+                }
+                self.loops.device_changed(device, &self.fleet, self.now);
+            }
             Output::Record(_) | Output::Event(_) => {}
         }
     }
