@@ -141,6 +141,11 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("batch.full", "Come in a later element; this one is full.", "Nothing to do."),
     ("operation.paused", "Wait because the operation is paused.", "Resume the operation."),
     (
+        "operation.frozen",
+        "Wait because evidence stopped a release that the operation rests on.",
+        "Abort the operation and publish a release that does not rest on the stopped one; or resume it, if it does no harm of its own.",
+    ),
+    (
         "operation.aborted",
         "Are left alone because the operation was aborted.",
         "An aborted operation sends nothing more; publish a corrected release.",

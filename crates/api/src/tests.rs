@@ -170,6 +170,7 @@ fn every_exclusion_is_explained_without_a_device() {
         model::Exclusion::LowerPriority { operation },
         model::Exclusion::BatchFull,
         model::Exclusion::OperationPaused,
+        model::Exclusion::OperationFrozen { by: operation },
         model::Exclusion::OperationAborted,
         model::Exclusion::RetryWaiting { until: at, attempts: 1 },
         model::Exclusion::RetriesExhausted { attempts: 3 },

@@ -206,6 +206,12 @@ pub enum Exclusion {
     /// The operation is paused.
     #[serde(rename = "operation.paused")]
     OperationPaused,
+    /// The operation is paused because evidence stopped a release that it rests on.
+    #[serde(rename = "operation.frozen")]
+    OperationFrozen {
+        /// The operation that was stopped.
+        by: OperationId,
+    },
     /// The operation was aborted.
     #[serde(rename = "operation.aborted")]
     OperationAborted,
@@ -257,6 +263,7 @@ impl Exclusion {
             Self::LowerPriority { .. } => "lower_priority",
             Self::BatchFull => "batch.full",
             Self::OperationPaused => "operation.paused",
+            Self::OperationFrozen { .. } => "operation.frozen",
             Self::OperationAborted => "operation.aborted",
             Self::RetryWaiting { .. } => "retry.waiting",
             Self::RetriesExhausted { .. } => "retries.exhausted",
@@ -372,6 +379,10 @@ impl Exclusion {
             }
             Self::BatchFull => "It comes in a later element.",
             Self::OperationPaused => "Resume the operation.",
+            Self::OperationFrozen { .. } => {
+                "Abort the operation and publish a release that does not rest on the stopped one; \
+                 or resume it, if it does no harm of its own."
+            }
             Self::OperationAborted => {
                 "An aborted operation sends nothing more; publish a corrected release."
             }
@@ -434,6 +445,10 @@ impl fmt::Display for Exclusion {
             }
             Self::BatchFull => f.write_str("the current element is full"),
             Self::OperationPaused => f.write_str("the operation is paused"),
+            Self::OperationFrozen { by } => write!(
+                f,
+                "the operation is frozen: evidence stopped {by}, whose release it rests on"
+            ),
             Self::OperationAborted => f.write_str("the operation was aborted"),
             Self::RetryWaiting { until, attempts } => {
                 let times =

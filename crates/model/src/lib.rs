@@ -46,8 +46,8 @@ pub use manifest::{
 };
 pub use operation::{
     Agreement, Assignment, AttemptState, Change, Counts, Fault, FaultClass, FaultKind,
-    FirmwareChange, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase, Progress,
-    Release, Scope, Step,
+    FirmwareChange, Freeze, Grant, Intent, Operation, OperationState, Origin, Outcome, Phase,
+    Progress, Release, Scope, Step,
 };
 pub use policy::{
     Approval, AwsAbort, AwsCount, AwsFailure, AwsGrowth, AwsJobs, BatchGrowth, CheckedSteps,

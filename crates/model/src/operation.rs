@@ -72,9 +72,31 @@ pub struct Operation {
     pub counts_at_end: Option<Counts>,
     /// The agreement it runs under, if any.
     pub agreement: Option<Agreement>,
+    /// Set when evidence stopped what its release rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
+}
+
+/// A pause because evidence stopped the operation of a release that this one rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// The operation that was stopped.
+    pub by: OperationId,
+    /// Whether an operator let it go on since: they have seen the reason, and are not asked
+    /// again for the same stop.
+    pub lifted: bool,
 }
 
 impl Operation {
+    /// The stopped operation because of which this one is paused now, if it is.
+    #[must_use]
+    pub const fn frozen_by(&self) -> Option<OperationId> {
+        match (self.state, self.freeze) {
+            (OperationState::Paused, Some(Freeze { by, lifted: false })) => Some(by),
+            _ => None,
+        }
+    }
+
     /// An operation on the whole fleet for a published release, just opened: nothing granted,
     /// nothing decided.
     #[must_use]
@@ -107,6 +129,7 @@ impl Operation {
             ended: None,
             counts_at_end: None,
             agreement: None,
+            freeze: None,
         }
     }
 }

@@ -12,8 +12,8 @@ mod tests;
 use std::time::Duration;
 
 use model::{
-    AttemptState, Counts, Criticality, Decision, Inputs, Operation, OperationState, Reason,
-    ReportedRates, Rule, Time, Verdict,
+    AttemptState, Counts, Criticality, Decision, Freeze, Inputs, Operation, OperationId,
+    OperationState, Reason, ReportedRates, Rule, Time, Verdict,
 };
 
 use self::course::course_of;
@@ -183,6 +183,19 @@ impl Conduct {
         }
         self.operation.state = OperationState::Paused;
         Ok(self.decision(Verdict::Pause, reason, None, now))
+    }
+
+    /// Stops the operation for a while because evidence stopped one whose release it rests on,
+    /// also when it is paused already: whoever resumes it has seen this reason. Once for each
+    /// stop; none when it has ended or was frozen by that one before.
+    pub fn freeze(&mut self, by: OperationId, now: Time) -> Option<Decision> {
+        let known = self.operation.freeze.is_some_and(|freeze| freeze.by == by);
+        if self.operation.state.is_final() || known {
+            return None;
+        }
+        self.operation.state = OperationState::Paused;
+        self.operation.freeze = Some(Freeze { by, lifted: false });
+        Some(self.decision(Verdict::Pause, Reason::Frozen { by }, None, now))
     }
 
     /// Lets a paused operation go on by an operator's order: the failures that its rule stopped
@@ -384,6 +397,9 @@ impl Conduct {
     fn go_on(&mut self) {
         self.accept();
         self.open_gate();
+        if let Some(freeze) = &mut self.operation.freeze {
+            freeze.lifted = true;
+        }
         self.operation.state = if self.operation.speed > 0 {
             OperationState::Ongoing
         } else {

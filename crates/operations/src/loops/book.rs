@@ -227,6 +227,7 @@ impl Loops {
     /// operation's devices.
     pub(super) fn carry_out(&mut self, decision: Decision, now: Time) {
         let (operation, verdict) = (decision.operation, decision.verdict);
+        let reason = decision.reason.clone();
         self.outputs.push_back(Output::Record(Record::Decision(Box::new(decision.clone()))));
         self.tell(Event::Decided(Box::new(decision)));
         self.expect_undo(operation, now);
@@ -236,6 +237,7 @@ impl Loops {
             Verdict::Continue { .. } | Verdict::Allow { .. } | Verdict::Hold { .. } => {}
         }
         self.record_operation(operation);
+        self.freeze_dependents(operation, &reason, now);
     }
 
     pub(super) fn record_operation(&mut self, operation: OperationId) {

@@ -99,8 +99,6 @@ struct Run {
     comparison: Option<Comparison>,
     // Under an operation that undoes another, the version it takes back.
     undoes: Option<Version>,
-    // Paused because of another operation before.
-    was_frozen: bool,
 }
 
 /// What is known of an attempt in flight and need not survive a restart.
@@ -193,7 +191,6 @@ impl Run {
             parked: Parked::default(),
             comparison: None,
             undoes: None,
-            was_frozen: false,
         }
     }
 

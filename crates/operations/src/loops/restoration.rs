@@ -62,6 +62,7 @@ impl Loops {
         loops.restore_comparisons(snapshot, fleet, now);
         for operation in &snapshot.operations {
             loops.expect_undo(operation.id, now);
+            loops.freeze_again(operation.id, now);
         }
         loops.compliance.sweep = false;
         loops

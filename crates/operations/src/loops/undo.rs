@@ -25,29 +25,41 @@ impl Loops {
             let delay = Duration::from_secs(self.config.compliance_delay_s);
             self.undo_due.entry(operation).or_insert(now + delay);
         }
-        self.freeze(operation, now);
     }
 
-    /// Stops what rests on a release that evidence stopped: operations of later releases of that
-    /// name, and follow-ups of the operation. They go on by an operator's word.
-    fn freeze(&mut self, by: OperationId, now: Time) {
-        let Some(stopped) = self.runs.get(&by) else { return };
+    /// Freezes what rests on a release when evidence stops it, or a part of it, at that moment.
+    pub(super) fn freeze_dependents(&mut self, by: OperationId, reason: &Reason, now: Time) {
+        if matches!(reason, Reason::EvidenceAgainstAll { .. } | Reason::StrataStopped { .. }) {
+            self.freeze(by, now, now);
+        }
+    }
+
+    /// After a restart: whether the server stopped between the two decisions is not known.
+    pub(super) fn freeze_again(&mut self, by: OperationId, now: Time) {
+        let Some(run) = self.runs.get(&by) else { return };
+        let aborted = run.operation().state == OperationState::Aborted;
+        if let Some(ended) = run.operation().ended.filter(|_| aborted) {
+            self.freeze(by, ended, now);
+        }
+    }
+
+    /// Freezes operations of later releases of that name, and follow-ups of the operation. They
+    /// go on by an operator's word. What was opened after the stop knew of it: it may be the
+    /// correction.
+    fn freeze(&mut self, by: OperationId, stopped_at: Time, now: Time) {
+        let Some(stopped) = self.runs.get(&by).filter(|run| run.has_harmed()) else { return };
         let section = &stopped.release.manifest.release;
         let rests = |run: &&Run| {
             let other = &run.release.manifest.release;
             let later = other.name == section.name && other.version > section.version;
             let follows = run.operation().origin == Origin::Compliance { after: by };
-            let goes_on =
-                matches!(run.operation().state, OperationState::Pending | OperationState::Ongoing);
-            goes_on && run.operation().opened <= now && !run.was_frozen && (later || follows)
+            run.operation().opened <= stopped_at && (later || follows)
         };
         let dependents: Vec<OperationId> =
             self.runs.values().filter(rests).map(|run| run.operation().id).collect();
         for id in dependents {
             let Some(run) = self.runs.get_mut(&id) else { continue };
-            // Once: an operator who lets it go on has seen the reason.
-            run.was_frozen = true;
-            if let Ok(decision) = run.conduct.pause(Reason::Frozen { by }, now) {
+            if let Some(decision) = run.conduct.freeze(by, now) {
                 self.carry_out(decision, now);
             }
         }

@@ -112,7 +112,10 @@ impl Loops {
                 OperationState::Aborted,
             ) => Eligibility::Excluded { exclusion: Exclusion::OperationAborted },
             (Eligibility::Eligible { .. }, OperationState::Paused) => {
-                waiting(Exclusion::OperationPaused)
+                waiting(match run.operation().frozen_by() {
+                    Some(by) => Exclusion::OperationFrozen { by },
+                    None => Exclusion::OperationPaused,
+                })
             }
             (Eligibility::Eligible { .. }, OperationState::Ongoing) if run.conduct.is_full() => {
                 waiting(Exclusion::BatchFull)
@@ -147,10 +150,13 @@ impl Loops {
             });
         }
         let state = run.operation().state;
+        let frozen = run.operation().frozen_by().map_or_else(String::new, |by| {
+            format!(", frozen because evidence stopped {by}, whose release it rests on")
+        });
         checks.push(Check {
             name: "operation".to_owned(),
             holds: Some(matches!(state, OperationState::Pending | OperationState::Ongoing)),
-            detail: format!("{id} is {state}"),
+            detail: format!("{id} is {state}{frozen}"),
             age: None,
         });
         checks

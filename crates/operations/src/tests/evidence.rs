@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    Arm, AttemptState, Decision, DeviceId, Evidence, Fault, FaultKind, Fleet, Gate,
-    HealthEventKind, Latency, Look, OperationId, OperationState, Origin, Policy, Presence,
-    Progress, Rate, Reason, Record, Rule, Span, StratumScope, Time, Undo, Verdict, Version,
+    Arm, AttemptState, Decision, DeviceId, Eligibility, Evidence, Exclusion, Fault, FaultKind,
+    Fleet, Gate, HealthEventKind, Latency, Look, OperationId, OperationState, Origin, Policy,
+    Presence, Progress, Rate, Reason, Record, Rule, Span, StratumScope, Time, Undo, Verdict,
+    Version,
 };
 
 use super::world::Durable;
@@ -98,6 +99,14 @@ impl Field {
     fn publish_version(&mut self, version: &str, rule: Evidence, extra: &str) -> OperationId {
         let policy = Policy { rule: Rule::Evidence(rule), ..policy() };
         let release = firmware("sensor", version, extra);
+        let published = self.loops.publish(release, "test", Some(policy), &self.fleet, 7, self.now);
+        published.unwrap().1.unwrap()
+    }
+
+    /// Publishes a later version for whoever runs the one that the field publishes first.
+    fn publish_later(&mut self, version: &str) -> OperationId {
+        let policy = Policy { rule: Rule::Evidence(quick()), ..policy() };
+        let release = firmware("sensor", version, "[[upgrade]]\nfrom = \">=2.0.0\"");
         let published = self.loops.publish(release, "test", Some(policy), &self.fleet, 7, self.now);
         published.unwrap().1.unwrap()
     }
@@ -426,6 +435,62 @@ fn what_evidence_stopped_is_undone() {
             field.tick();
         }
         assert_eq!(field.updated("B"), 0, "nobody brings it back");
+    }
+}
+
+/// A later release of the same name waits for an operator's word when the one before is stopped,
+/// whatever it was doing; what is opened after the stop may be the correction, and goes on.
+#[test]
+fn what_rests_on_a_stopped_release_is_frozen_once() {
+    for (ordered_to_pause, restarts) in [(false, false), (false, true), (true, false)] {
+        let mut field = Field::new(500, |device| {
+            let old = device.version.as_ref().is_some_and(|version| version.as_str() < "2");
+            if old { Fate::Crashes(60) } else { Fate::Well }
+        });
+        let id = field.publish(Evidence { watch: Span::secs(600), ..quick() });
+        while field.updated("A") < 5 {
+            field.tick();
+        }
+        let later = field.publish_later("3.0.0");
+        if ordered_to_pause {
+            field.loops.pause(later, "me", "", field.now).unwrap();
+        }
+        field.turn();
+        assert_eq!(field.run(id, 3_000), OperationState::Aborted, "{:?}", field.codes());
+        let frozen = Reason::Frozen { by: id };
+        let stop = field.decisions.iter().position(|one| one.verdict == Verdict::Abort).unwrap();
+        let next = &field.decisions[stop + 1];
+        assert_eq!((next.operation, &next.reason), (later, &frozen), "at once");
+        assert_eq!(field.state(later), OperationState::Paused);
+        field.tick();
+        let after = field.publish_later("4.0.0");
+        if restarts {
+            field.restart();
+        }
+        let frozen_targets = |field: &Field| {
+            let verdicts =
+                field.fleet.iter().map(|one| field.loops.identify(later, one, field.now));
+            let exclusion = Exclusion::OperationFrozen { by: id };
+            verdicts
+                .filter(|one| *one == Eligibility::Waiting { exclusion: exclusion.clone() })
+                .count()
+        };
+        for _ in 0..30 {
+            field.tick();
+        }
+        assert!(frozen_targets(&field) > 100, "{}", frozen_targets(&field));
+        assert_ne!(field.state(after), OperationState::Paused, "it knew of the stop");
+        field.loops.resume(later, "me", "it is sound", field.now).unwrap();
+        field.turn();
+        field.restart();
+        for _ in 0..30 {
+            field.tick();
+        }
+        assert_ne!(field.state(later), OperationState::Paused, "its operator has seen the reason");
+        let reasons = field.decisions.iter().filter(|one| one.reason == frozen).count();
+        assert_eq!(reasons, 1);
+        field.loops.abort(later, "me", "", field.now).unwrap();
+        assert_eq!(field.state(later), OperationState::Aborted);
     }
 }
 

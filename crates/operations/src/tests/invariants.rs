@@ -76,7 +76,8 @@ fn conservation(world: &World, operation: &Operation) {
         assert_eq!(settled(&counts), settled(&recount), "I7: {}", operation.id);
         return;
     }
-    let grantable = [Exclusion::BatchFull.code(), Exclusion::OperationPaused.code()];
+    let frozen = Exclusion::OperationFrozen { by: operation.id };
+    let grantable = [Exclusion::BatchFull.code(), Exclusion::OperationPaused.code(), frozen.code()];
     for device in world.fleet.iter() {
         let concerned = match &operation.scope {
             Scope::Fleet => true,
