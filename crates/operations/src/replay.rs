@@ -206,7 +206,8 @@ fn compare_evidence(
         return;
     }
     for (stored, found) in evidence.strata.iter().zip(found) {
-        // These two come from the decision before, not from the looks.
+        // Whether it was stopped, by its own evidence or by an alarm that settled, comes from the
+        // decision before and not from the looks.
         let again = StratumInputs { stopped: stored.stopped, ..found };
         if again == *stored {
             continue;

@@ -118,9 +118,11 @@ pub struct Judgement {
 ///   is independent between strata given the past, so the product is one too.
 /// - *Subsets*: ∏_s (1 + E_s)/2 = 2^(−K) Σ_S ∏_(s∈S) E_s, the uniform mixture over all sets of
 ///   affected strata.
-/// - *Global*: E = ½E_c + ½∏, over the strata not stopped. Once the others are stopped, it is a
-///   test of a set that was fixed by nature if no good stratum was stopped, so that its bound
-///   adds to theirs.
+/// - *Global*: E = ½E_c + ½∏, over the strata not stopped. The set of those follows from the
+///   data. If none of them is harmed and no harmless stratum was stopped, it can only be the set
+///   of all harmless strata, which no data decide: the bound of that one test then adds to those
+///   of the closed values. Where an alarm that has settled stopped a harmless stratum, this
+///   argument ends, see [`judge`].
 /// - *Scope by closed testing* (Marcus, Peritz, Gabriel, Biometrika 63, 1976; with e-values:
 ///   Vovk and Wang, Annals of Statistics 49, 2021, arXiv:1912.06116): "s is harmless" is
 ///   rejected when for every set S that contains s the e-value
@@ -147,8 +149,8 @@ pub fn weigh(strata: &[Stratum], config: &CombineConfig) -> (Combined, Vec<f64>)
 /// Judges an operation: which strata stop, whether there is an alarm, who is suspect.
 ///
 /// - A stratum *stops* when its `closed` value reaches 2/α. With `product_share` 0 that is the
-///   case at the latest at E_s ≥ 2K/α. No harmless stratum is ever stopped with probability
-///   1 − α/2, whichever others are harmed.
+///   case at the latest at E_s ≥ 2K/α. With probability at least 1 − α/2 no harmless stratum is
+///   ever stopped in this way, whichever others are harmed.
 /// - The operation is *alarmed* when the global value of the others reaches 2/α; if none of them
 ///   is harmed that happens ever with probability at most α/2. Then strata with E_s ≥
 ///   `suspect_e` are suspect, those with E_s < 1 after `cleared_devices` matured devices are
@@ -158,7 +160,14 @@ pub fn weigh(strata: &[Stratum], config: &CombineConfig) -> (Combined, Vec<f64>)
 ///
 /// Together: the probability of ever stopping or pausing anything in an operation that harms
 /// nobody is at most α. A caller that finds an alarm too slow to wait for may stop all at the
-/// alarm, with the same bound for operations that harm nobody.
+/// alarm, with the same bound for operations that harm nobody; regulation does so with suspects
+/// and held strata once the alarm has settled.
+///
+/// Not bounded is what such an end of an alarm does where somebody *is* harmed: a harmless
+/// stratum may be stopped with the harmful ones, as often as its devices fail to speak against
+/// the same fault ([`likeness`]), which is measured and not proved. Nor is the global test of
+/// those that go on after it: they were chosen for the little there is against them. That choice
+/// can only be expected to delay a later alarm; no bound is claimed for it.
 #[must_use]
 pub fn judge(strata: &[Stratum], config: &CombineConfig) -> Judgement {
     let evidence = combine(strata, config);

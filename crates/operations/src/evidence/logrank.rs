@@ -4,7 +4,7 @@ use libm::log;
 use model::Exact;
 use serde::{Deserialize, Serialize};
 
-use super::numeric::{count, log_mean_exp, number};
+use super::numeric::{count, number};
 
 /// How the health of updated devices is compared with the control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,13 +36,6 @@ impl HealthConfig {
     #[must_use]
     pub const fn windows(&self) -> usize {
         self.age_limits_s.len() + 2
-    }
-
-    /// The window of an age besides the last one, which holds all ages. A limit belongs to the
-    /// window above it.
-    #[must_use]
-    pub fn window_of(&self, age_s: u64) -> usize {
-        self.age_limits_s.iter().take_while(|limit| age_s >= **limit).count()
     }
 
     /// Weight of each component of [`Logrank::log_components`], in its order, of the windows that
@@ -189,20 +182,6 @@ impl Logrank {
     #[must_use]
     pub fn log_components(&self) -> Vec<f64> {
         self.log_products.iter().map(|product| product.value()).collect()
-    }
-
-    /// ln E, the mean over windows and alternatives.
-    #[must_use]
-    pub fn log_e(&self) -> f64 {
-        log_mean_exp(&self.log_components())
-    }
-
-    /// ln E of one window, for the explanation of a decision; 0 for a window there is not.
-    #[must_use]
-    pub fn log_e_of(&self, window: usize) -> f64 {
-        let alternatives = self.log_products.len() / self.events.len().max(1);
-        let products = self.log_products.iter().skip(window * alternatives).take(alternatives);
-        log_mean_exp(&products.map(|product| product.value()).collect::<Vec<_>>())
     }
 }
 

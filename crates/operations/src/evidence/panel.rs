@@ -19,8 +19,16 @@ use super::means::IndicatorConfig;
 use super::numeric::{number, whole};
 use super::state::{Evidence, TestsConfig};
 
-/// All that the looks of an operation say together. Strata are known by their names. The same looks in the same order give the
-/// same bits, so that nothing of it need be stored.
+/// All that the looks of an operation say together. Strata are known by their names. The same looks
+/// in the same order give the same bits, so that nothing of it need be stored.
+///
+/// *What it does not know.* Decisions: it folds looks alone. That a stratum is stopped it knows
+/// where that follows from the looks, once the closed e-value of that stratum has reached the limit
+/// (`condemned`, for good). A stratum that an alarm stopped when it had settled has not reached it:
+/// that is known to the decision only ([`StratumInputs`], `stopped`), which grants it nothing. For
+/// the growth of the others it goes on to count here as one that is not stopped, so that
+/// ([`super::against`]) its evidence slows them as part of the evidence of all, not as the known
+/// fault of another that is likely theirs too. Whom it stops, a decision knows for good.
 ///
 /// *Silence* is compared contact by contact. Each look has, for both arms, the devices that were
 /// in contact in its time; a device that is silent was in contact for the last time in one of
@@ -60,7 +68,8 @@ struct StratumPanel {
     seasoned: u64,
     // Devices that may be granted by what had time to show.
     reach: f64,
-    // Its own evidence has reached the limit: the others may have the same fault.
+    // Its own evidence has reached the limit: the others may have the same fault. Not set where
+    // an alarm that settled stopped it.
     condemned: bool,
     // Of updated and of control devices.
     events: [u64; 2],

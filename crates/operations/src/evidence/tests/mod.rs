@@ -5,6 +5,25 @@ mod null;
 mod properties;
 mod reference;
 
+use crate::evidence::numeric::log_mean_exp;
+use crate::evidence::{HealthConfig, Logrank};
+
+/// The window of an age besides the last one, which holds all ages. A limit belongs to the window
+/// above it.
+fn window_of(config: &HealthConfig, age_s: u64) -> usize {
+    config.age_limits_s.iter().take_while(|limit| age_s >= **limit).count()
+}
+
+/// ln of the mean e-value of some components of a health test: those of one window, or all.
+fn log_e_of(health: &Logrank, window: Option<usize>) -> f64 {
+    let components = health.log_components();
+    let alternatives = components.len() / health.events().len().max(1);
+    match window {
+        Some(window) => log_mean_exp(&components[window * alternatives..][..alternatives]),
+        None => log_mean_exp(&components),
+    }
+}
+
 /// A small deterministic source of numbers for simulations (a Weyl sequence, mixed).
 struct Source(u64);
 

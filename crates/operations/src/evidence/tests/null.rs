@@ -2,7 +2,7 @@
 //! evidence, looks at any time, outages that hit both arms, drifting baselines. The share of
 //! operations that ever cross a limit must stay below the error allowed, at every level.
 
-use super::Source;
+use super::{Source, log_e_of, window_of};
 use crate::evidence::*;
 
 /// What an operation is simulated under.
@@ -133,7 +133,7 @@ fn simulate(seed: u64, case: Case) -> Highest {
         let installs = first.installs.log_e(first.tolerance, &config.install);
         highest.stopping = highest.stopping.max(stopping);
         highest.installs = highest.installs.max(installs);
-        highest.health = highest.health.max(first.health.log_e());
+        highest.health = highest.health.max(log_e_of(&first.health, None));
         highest.indicator = highest.indicator.max(first.indicators[0].log_e());
         now_h += length_h;
     }
@@ -205,7 +205,7 @@ fn live(
         [WindowEvents { control_events, control_at_risk: at_risk, ..WindowEvents::default() }; 4];
     for (updated_h, devices) in &mut group.cohorts {
         let events = source.binomial(*devices, chance(hazard * ratio));
-        let window = config.health.window_of(((now_h - *updated_h) * 3600.0) as u64);
+        let window = window_of(&config.health, ((now_h - *updated_h) * 3600.0) as u64);
         for window in [window, 3] {
             windows[window].treated_events += events;
             windows[window].treated_at_risk += *devices;

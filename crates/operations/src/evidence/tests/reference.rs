@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::log_e_of;
 use crate::evidence::*;
 
 #[derive(Deserialize)]
@@ -130,9 +131,13 @@ fn logrank() {
         }
         let steps = case.observed.len();
         for (window, expected) in case.log_windows.iter().enumerate() {
-            check(logrank.log_e_of(window), *expected, &format!("{steps} steps, window {window}"));
+            check(
+                log_e_of(&logrank, Some(window)),
+                *expected,
+                &format!("{steps} steps, window {window}"),
+            );
         }
-        check(logrank.log_e(), case.log_e, &format!("{steps} steps"));
+        check(log_e_of(&logrank, None), case.log_e, &format!("{steps} steps"));
     }
 }
 
