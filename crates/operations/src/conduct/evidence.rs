@@ -1,5 +1,6 @@
 //! Regulation by evidence: looks come in, sizes of strata go out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
@@ -44,17 +45,14 @@ impl Conduct {
             && self.is_evidence_occasion(pool, now)
     }
 
-    /// Devices of a stratum that may be granted in all; none under other rules.
+    /// Devices of each stratum that may be granted in all; none under other rules. A stratum that
+    /// is not in it turned up since the last look, and has to wait for the next.
     #[must_use]
-    pub fn granted_max(&self, stratum: &StratumName) -> Option<u64> {
+    pub fn granted_max(&self) -> Option<BTreeMap<&StratumName, u64>> {
         self.operation.policy.rule.evidence()?;
         let course = self.evidence_course();
-        let known = |course: &EvidenceCourse| {
-            let strata = &course.judged.strata;
-            strata.iter().find(|known| known.name == *stratum).map(|known| known.granted_max)
-        };
-        // A stratum that turned up since the last look has to wait for the next.
-        Some(course.and_then(known).unwrap_or(0))
+        let strata = course.into_iter().flat_map(|course| &course.judged.strata);
+        Some(strata.map(|known| (&known.name, known.granted_max)).collect())
     }
 
     /// Where the operation stands under regulation by evidence; none under other rules and

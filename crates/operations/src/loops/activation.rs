@@ -152,7 +152,10 @@ impl Loops {
             }
             allowed
         };
-        let granted_max = |stratum: &StratumName| conduct.granted_max(stratum).unwrap_or(u64::MAX);
+        let limits = conduct.granted_max();
+        let granted_max = |stratum: &StratumName| {
+            limits.as_ref().map_or(u64::MAX, |limits| limits.get(stratum).copied().unwrap_or(0))
+        };
         targets.decompose(room, Some(&granted_max), &mut takes);
         (!members.is_empty()).then_some(Element { operation: operation.id, members })
     }

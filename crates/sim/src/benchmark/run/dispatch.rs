@@ -69,6 +69,12 @@ impl Run<'_> {
         }
         let masks = self.fleet.masks();
         let live = &self.live[operation];
+        let limits = live.conduct.granted_max();
+        let granted_max = |stratum: usize| {
+            let of =
+                |name| limits.as_ref().map_or(u64::MAX, |known| *known.get(name).unwrap_or(&0));
+            of(&self.names[stratum])
+        };
         let strata: Vec<Seats> = (0..self.fleet.strata())
             .map(|stratum| {
                 let free = self.fleet.free(stratum, operation, Cell::all);
@@ -78,7 +84,7 @@ impl Run<'_> {
                     targets: free + again + live.trials[stratum].granted,
                     granted: live.trials[stratum].granted,
                     ready: met + again,
-                    granted_max: self.granted_max(operation, stratum),
+                    granted_max: granted_max(stratum),
                 }
             })
             .collect();
@@ -99,12 +105,6 @@ impl Run<'_> {
         let outcome = &mut self.live[operation].outcome;
         outcome.peak_in_flight = outcome.peak_in_flight.max(in_flight);
         true
-    }
-
-    /// Most devices of a stratum that may be granted in all.
-    fn granted_max(&self, operation: usize, stratum: usize) -> u64 {
-        let conduct = &self.live[operation].conduct;
-        conduct.granted_max(&self.names[stratum]).unwrap_or(u64::MAX)
     }
 
     /// Takes devices of a stratum into an element: those to be tried again first.
