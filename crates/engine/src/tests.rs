@@ -9,6 +9,7 @@ use model::{Record, Sha256, Snapshot, Time};
 use crate::{AskError, Config, Engine, Event};
 
 mod compared;
+mod release;
 mod updates;
 mod waits;
 

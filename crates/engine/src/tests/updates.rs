@@ -2,39 +2,17 @@
 
 use std::time::Duration;
 
-use model::{AttemptState, DeviceId, FaultKind, Manifest, OperationId, Policy, Snapshot};
+use model::{AttemptState, DeviceId, FaultKind, OperationId, Policy, Snapshot};
 
 use super::Pair;
+use super::release::firmware;
 
 const OPERATION: OperationId = OperationId(1);
 const ME: DeviceId = DeviceId(1);
 
-fn manifest(extra: &str) -> Manifest {
-    let text = format!(
-        r#"
-        manifest = 1
-        [release]
-        name = "ws"
-        version = "1.1.0"
-        class = "minor"
-        [[target]]
-        manufacturer = "ACME"
-        model = "WS-200"
-        [[artifact]]
-        size = 4
-        sha256 = "0909090909090909090909090909090909090909090909090909090909090909"
-        file = "x"
-        {extra}
-        "#
-    );
-    Manifest::from_toml(&text).unwrap()
-}
-
 impl Pair {
     fn start(&mut self, extra: &str) {
-        let policy = Some(Policy::threshold());
-        self.engine.publish(manifest(extra), "test", policy, None, 1, self.now).unwrap();
-        self.settle();
+        self.publish(extra, Policy::threshold());
     }
 
     /// The image is there: the device is told to install.
@@ -173,7 +151,7 @@ fn a_device_that_falls_asleep_at_its_grant_loses_no_try() {
     policy.retry.attempts_max = 1;
     // What it is asked gets lost, and then it does not listen any more.
     pair.now = pair.now + Duration::from_secs(90);
-    pair.engine.publish(manifest(""), "test", Some(policy), None, 1, pair.now).unwrap();
+    pair.engine.publish(firmware(""), "test", Some(policy), None, 1, pair.now).unwrap();
     while let Some(batch) = pair.engine.poll_batch() {
         pair.engine.handle_committed(batch.id, pair.now);
     }
@@ -203,7 +181,7 @@ fn a_key_makes_a_release_and_its_operation_once() {
         let policy = Some(Policy::threshold());
         let key = Some("k-1");
         let published =
-            pair.engine.publish(manifest(""), "test", policy, key, 1, pair.now).unwrap();
+            pair.engine.publish(firmware(""), "test", policy, key, 1, pair.now).unwrap();
         assert_eq!(published, (model::ReleaseId(1), Some(OPERATION)));
         pair.settle();
     }
@@ -278,7 +256,7 @@ fn an_update_begins_when_the_order_is_answered() {
         // The order is on its way when the operation opens.
         pair.engine.order(ME, ask, pair.now).unwrap();
         let policy = Some(Policy::threshold());
-        pair.engine.publish(manifest(""), "test", policy, None, 1, pair.now).unwrap();
+        pair.engine.publish(firmware(""), "test", policy, None, 1, pair.now).unwrap();
         while let Some(batch) = pair.engine.poll_batch() {
             pair.engine.handle_committed(batch.id, pair.now);
         }

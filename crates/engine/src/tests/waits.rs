@@ -3,43 +3,12 @@
 use std::time::Duration;
 
 use coap::Request;
-use model::{
-    Consent, Device, DeviceId, Eligibility, Manifest, OperationId, Policy, Record, Snapshot, Time,
-};
+use model::{Consent, Device, DeviceId, Eligibility, OperationId, Policy, Record, Snapshot, Time};
 
 use super::Pair;
 use crate::{ConsentAnswer, ConsentError};
 
-fn firmware(requires: &str) -> Manifest {
-    let text = format!(
-        r#"
-        manifest = 1
-        [release]
-        name = "ws"
-        version = "1.1.0"
-        class = "minor"
-        [[target]]
-        manufacturer = "ACME"
-        model = "WS-200"
-        [[artifact]]
-        size = 4
-        sha256 = "{}"
-        file = "x"
-        {requires}
-        "#,
-        "09".repeat(32)
-    );
-    Manifest::from_toml(&text).unwrap()
-}
-
 impl Pair {
-    fn publish(&mut self, requires: &str, policy: Policy) -> OperationId {
-        let published =
-            self.engine.publish(firmware(requires), "test", Some(policy), None, 1, self.now);
-        self.settle();
-        published.unwrap().1.unwrap()
-    }
-
     fn code(&self, operation: OperationId) -> &'static str {
         match self.engine.loops().identify(operation, self.device(), self.now) {
             Eligibility::Eligible { .. } => "eligible",
