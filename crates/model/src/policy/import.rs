@@ -161,12 +161,16 @@ impl Policy {
         policy.validated().map_err(ImportError::Policy)
     }
 
-    /// Takes over `rolloutMechanism.push` of the input that creates an Edgehog update campaign.
+    /// Takes over `rolloutMechanism.push` of the input that creates an Edgehog update campaign: the
+    /// input itself, the variables of the GraphQL request, or the whole request.
     ///
     /// # Errors
     /// [`ImportError`] names the field.
     pub fn from_edgehog_campaign(json: &str) -> Result<Self, ImportError> {
         let body = Object::read(json)?;
+        let body = body.object("variables")?.unwrap_or(body);
+        let body = body.object("input")?.unwrap_or(body);
+        body.is_of("Edgehog", &EDGEHOG_FIELDS)?;
         let mechanism =
             body.object("rolloutMechanism")?.ok_or_else(|| body.missing("rolloutMechanism"))?;
         let push = mechanism.object("push")?.ok_or_else(|| mechanism.missing("push"))?;
@@ -511,6 +515,8 @@ const HAWKBIT_FIELDS: [&str; 9] = [
     "distributionSetId",
     "targetFilterQuery",
 ];
+/// Of the input that creates an update campaign; one of them must be there.
+const EDGEHOG_FIELDS: [&str; 4] = ["rolloutMechanism", "name", "baseImageId", "updateChannelId"];
 /// Of a request that creates a deployment; one of them must be there.
 const MENDER_FIELDS: [&str; 6] =
     ["max_devices", "phases", "retries", "artifact_name", "devices", "filter_id"];

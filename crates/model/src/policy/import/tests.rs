@@ -108,6 +108,14 @@ fn errors_name_the_field_of_every_system() {
         Policy::from_edgehog_campaign(r#"{"rolloutMechanism": {"push": {}}}"#),
         "`rolloutMechanism.push.maxInProgressUpdates` is missing",
     );
+    check(
+        Policy::from_edgehog_campaign(r#"{"input": {"rolloutMechanism": {"push": {}}}}"#),
+        "`input.rolloutMechanism.push.maxInProgressUpdates` is missing",
+    );
+    check(
+        Policy::from_edgehog_campaign(r#"{"input": {"phases": []}}"#),
+        "this is no request of Edgehog; it would have one of rolloutMechanism",
+    );
     check(Policy::from_flagger_canary(r#"{"analysis": {}}"#), "`analysis.stepWeight` is missing");
     check(
         Policy::from_flagger_canary(
@@ -146,6 +154,13 @@ fn edgehog_campaigns_and_mender_phases_are_taken_over() {
     let policy = Policy::from_edgehog_campaign(json).unwrap();
     let rule = Edgehog { in_progress_max: 100, failed_max: Rate::percent(10) };
     assert_eq!(policy.rule, Rule::Edgehog(rule));
+    // As the variables of a request, and as the whole request.
+    for wrapped in [
+        format!(r#"{{"input": {json}}}"#),
+        format!(r#"{{"query": "mutation", "variables": {{"input": {json}}}}}"#),
+    ] {
+        assert_eq!(Policy::from_edgehog_campaign(&wrapped).as_ref(), Ok(&policy), "{wrapped}");
+    }
     assert_eq!((policy.retry.attempts_max, policy.attempt_limit), (3, Some(Span::secs(300))));
     let json = r#"{"retries": 1, "phases": [{"batch_size": 10, "start_ts": "2026-11-22T08:00:00Z"},
         {"start_ts": "2026-11-22T12:30:00.5+02:00"}]}"#;
