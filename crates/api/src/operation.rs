@@ -50,6 +50,10 @@ pub struct OperationSummary {
     pub last_decision: String,
     /// The stable reason code of the last decision; empty before the first.
     pub last_reason: String,
+    /// While it is paused because evidence stopped a release that it rests on: the operation
+    /// that was stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_by: Option<OperationRef>,
 }
 
 impl OperationSummary {
@@ -89,6 +93,7 @@ impl OperationSummary {
             last_reason: last_decision
                 .map(|decision| decision.reason.code().to_owned())
                 .unwrap_or_default(),
+            frozen_by: operation.frozen_by().map(Into::into),
         }
     }
 

@@ -44,6 +44,9 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
         let at = operation.decisions.first().map_or("", |decision| decision.at.time_of_day());
         add("decision", format!("{at} {}", summary.last_decision).trim_start().to_owned());
     }
+    if summary.frozen_by.is_some() {
+        add("go on", frozen_remedy(&summary.name));
+    }
     if let Some(rates) = &operation.rates {
         let limits = (&operation.tolerated_errors.text, &operation.tolerated_warnings.text);
         add("measured", measured(rates, limits));
@@ -65,6 +68,13 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
         }
     }
     lines
+}
+
+/// What an operator can do about a frozen operation.
+pub(crate) fn frozen_remedy(operation: &str) -> String {
+    format!(
+        "give it up with `bellwether operation abort {operation}`, or let it go on with `bellwether operation resume {operation}` if it does no harm of its own"
+    )
 }
 
 /// What the evidence says: the whole in one line, each stratum in one, with its name first.
@@ -184,7 +194,7 @@ pub(crate) fn replay(report: &ReplayReport, paint: Paint) -> Vec<String> {
 }
 
 fn title(summary: &OperationSummary, paint: Paint) -> String {
-    let state = state(summary.state, paint);
+    let state = standing(summary, paint);
     let phase = if summary.state.is_final() {
         String::new()
     } else {
@@ -213,6 +223,15 @@ pub(crate) fn state(state: OperationState, paint: Paint) -> String {
         OperationState::Paused => paint.warn(word),
         OperationState::Aborted => paint.bad(word),
         OperationState::Finished => paint.good(word),
+    }
+}
+
+/// The state of an operation, and what froze it if anything did.
+pub(crate) fn standing(summary: &OperationSummary, paint: Paint) -> String {
+    let state = state(summary.state, paint);
+    match &summary.frozen_by {
+        Some(by) => format!("{state}, {}", paint.warn(format!("frozen by {}", by.name))),
+        None => state,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::frame::{Fragment, Frame, Section, View};
 use crate::operations::attempt_state;
 use crate::part::{
     bar, clock, decimal, devices_counted, moment, nothing, number, operation_link, phases,
-    progress, release_link, state,
+    progress, release_link, standing,
 };
 use crate::url::with_query;
 
@@ -46,7 +46,7 @@ fn status(operation: &OperationDetail) -> Markup {
     let counts = &summary.counts;
     html! {
         div .status {
-            p .state { (state(summary.state)) }
+            p .state { (standing(summary)) }
             (phases(summary.phase, summary.state))
         }
         div .meter { (progress(counts)) strong { (summary.progress.text) } }
@@ -121,6 +121,13 @@ fn orders(operation: &OperationDetail, frame: &Frame) -> Markup {
     html! {
         @if let Some(gate) = gate {
             p .notice { strong { "Waits for you: " } (gate.sentence) "." }
+        }
+        @if let Some(by) = &summary.frozen_by {
+            p .notice {
+                strong { "Frozen: " } "evidence stopped " (operation_link(by))
+                ", whose release this one rests on. Abort it and publish a release that does not rest "
+                "on the stopped one; or resume it, if it does no harm of its own."
+            }
         }
         @if !summary.state.is_final() {
             form .order method="post" action=(path("abort")) {

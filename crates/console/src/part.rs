@@ -64,6 +64,14 @@ pub(crate) fn state(state: OperationState) -> Markup {
     word(state.as_str(), tone)
 }
 
+/// The state of an operation, and what froze it if anything did.
+pub(crate) fn standing(operation: &OperationSummary) -> Markup {
+    html! {
+        (state(operation.state))
+        @if let Some(by) = &operation.frozen_by { " " span .beside { "frozen by " (operation_link(by)) } }
+    }
+}
+
 /// Day and time down to seconds.
 pub(crate) fn moment(at: &Timestamp) -> Markup {
     html! {
@@ -227,7 +235,7 @@ fn operation_row(operation: &OperationSummary) -> Markup {
         tr id={ "row-" (operation.name) } {
             td { (operation_link(&operation.reference())) }
             td { (release_link(&operation.release)) }
-            td { (state(operation.state)) }
+            td { (standing(operation)) }
             td { (operation.phase.as_str()) }
             td .wide { (progress(counts)) span .beside { (operation.progress.text) } }
             td .number { (number(counts.succeeded)) }

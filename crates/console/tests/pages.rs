@@ -31,7 +31,7 @@ fn views() -> Vec<(&'static str, View)> {
     };
     let releases = Page { items: vec![sample::release().summary], next: None, total: Some(1) };
     let operations = Page {
-        items: vec![sample::operation_summary()],
+        items: vec![sample::operation_summary(), sample::frozen().summary],
         next: Some("op-1".to_owned()),
         total: None,
     };
@@ -49,6 +49,7 @@ fn views() -> Vec<(&'static str, View)> {
         ("operations", console::operations(&operations, &list)),
         ("operation", console::operation(&sample::operation(), &frame("/operations/op-1"))),
         ("operation_aborted", console::operation(&sample::aborted(), &frame("/operations/op-1"))),
+        ("operation_frozen", console::operation(&sample::frozen(), &frame("/operations/op-1"))),
         (
             "operation_evidence",
             console::operation(&sample::under_evidence(), &frame("/operations/op-1")),

@@ -28,4 +28,7 @@ pub use device::{
 };
 pub use image::{Defect, DefectKind, Image, ImageError, digest};
 pub use network::{Delivery, Direction, Host, Network, Traffic};
-pub use scenario::{LateAnswers, Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario, Share};
+pub use scenario::{
+    LateAnswers, Radio, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, SAMPLE_VERSION_LATER, Scenario,
+    Share,
+};

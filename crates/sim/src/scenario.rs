@@ -117,7 +117,8 @@ impl Scenario {
             }
             Self::LateFault => {
                 "25 to 35 s after a device has booted the sample image, it crashes for the first \
-                 time, and 6 s after each further boot again."
+                 time, and 6 s after each further boot again. The next release, which rests on the \
+                 sample release, is on its way by then."
             }
         }
     }
@@ -282,74 +283,103 @@ impl Scenario {
         Image::build(SAMPLE_VERSION_BEFORE, IMAGE_BODY_BYTES, 0)
     }
 
+    /// The image of the release that rests on the sample release, in the scenario that has one.
+    /// Nothing is wrong with it.
+    #[must_use]
+    pub fn image_later(self) -> Option<Bytes> {
+        (self == Self::LateFault).then(|| Image::build(SAMPLE_VERSION_LATER, IMAGE_BODY_BYTES, 2))
+    }
+
     /// The manifest of the release that most sample devices come with in TOML, for an image that
     /// lies in `file` next to it.
     #[must_use]
     pub fn manifest_before(file: &str) -> String {
-        let image = Self::image_before();
-        format!(
-            "# What most sample devices come with. Published, so that there is a way back to it.\n\
-             manifest = 1\n\n\
-             [release]\n\
-             name    = \"ws200-firmware\"\n\
-             version = \"{SAMPLE_VERSION_BEFORE}\"\n\
-             class   = \"major\"\n\
-             summary = \"Firmware that the simulated weather stations come with\"\n\n\
-             [[target]]\n\
-             manufacturer = \"{SAMPLE_MANUFACTURER}\"\n\
-             model        = \"{SAMPLE_MODEL}\"\n\
-             hardware     = [\"A\", \"B\", \"C\"]\n\n\
-             [[artifact]]\n\
-             size   = {}\n\
-             sha256 = \"{}\"\n\
-             file   = \"{file}\"\n\n\
-             [[upgrade]]\n\
-             from = \">=0.9.5, <{SAMPLE_VERSION_BEFORE}\"\n\n\
-             [requires]\n\
-             battery = {{ percent = {BATTERY_NEEDED_PERCENT}, or_external_power = true }}\n\
-             link    = {{ min_rssi_dbm = {SIGNAL_NEEDED_DBM} }}\n\n\
-             [confirm]\n\
-             within = \"20s\"\n",
-            image.len(),
-            digest(&image),
-        )
+        manifest(&Sample {
+            remark: "What most sample devices come with. Published, so that there is a way back to \
+                     it.",
+            version: SAMPLE_VERSION_BEFORE,
+            class: "major",
+            summary: "Firmware that the simulated weather stations come with",
+            from: &format!(">=0.9.5, <{SAMPLE_VERSION_BEFORE}"),
+            image: &Self::image_before(),
+            file,
+        })
     }
 
     /// The manifest of the sample release in TOML, for an image that lies in `file` next to it.
     #[must_use]
     pub fn manifest(self, file: &str) -> String {
-        let image = self.image();
-        format!(
-            "# The sample release: brings the sample devices from 1.0.0 to {SAMPLE_VERSION}.\n\
-             manifest = 1\n\n\
-             [release]\n\
-             name    = \"ws200-firmware\"\n\
-             version = \"{SAMPLE_VERSION}\"\n\
-             class   = \"major\"\n\
-             summary = \"Sample release of the simulated weather stations\"\n\n\
-             [[target]]\n\
-             manufacturer = \"{SAMPLE_MANUFACTURER}\"\n\
-             model        = \"{SAMPLE_MODEL}\"\n\
-             hardware     = [\"A\", \"B\", \"C\"]\n\n\
-             [[artifact]]\n\
-             size   = {}\n\
-             sha256 = \"{}\"\n\
-             file   = \"{file}\"\n\n\
-             [[upgrade]]\n\
-             from = \">=1.0.0, <{SAMPLE_VERSION}\"\n\n\
-             [requires]\n\
-             battery = {{ percent = {BATTERY_NEEDED_PERCENT}, or_external_power = true }}\n\
-             link    = {{ min_rssi_dbm = {SIGNAL_NEEDED_DBM} }}\n\n\
-             [confirm]\n\
-             within = \"20s\"\n\n\
-             [[guard]]\n\
+        let text = manifest(&Sample {
+            remark: "The sample release: brings the sample devices from 1.0.0 to 1.1.0.",
+            version: SAMPLE_VERSION,
+            class: "major",
+            summary: "Sample release of the simulated weather stations",
+            from: &format!(">=1.0.0, <{SAMPLE_VERSION}"),
+            image: &self.image(),
+            file,
+        });
+        text + "\n[[guard]]\n\
              name   = \"free memory\"\n\
              path   = \"/3/0/10\"\n\
-             expect = {{ min_percent_of_baseline = 80 }}\n",
-            image.len(),
-            digest(&image),
-        )
+             expect = { min_percent_of_baseline = 80 }\n"
     }
+
+    /// The manifest of the release that rests on the sample release, in the scenario that has
+    /// one: only devices that run the sample release can take it.
+    #[must_use]
+    pub fn manifest_later(self, file: &str) -> Option<String> {
+        let image = self.image_later()?;
+        Some(manifest(&Sample {
+            remark: "Rests on the sample release: brings devices from 1.1.0 to 1.2.0.",
+            version: SAMPLE_VERSION_LATER,
+            class: "minor",
+            summary: "Next release of the simulated weather stations",
+            from: &format!(">={SAMPLE_VERSION}, <{SAMPLE_VERSION_LATER}"),
+            image: &image,
+            file,
+        }))
+    }
+}
+
+/// What the manifests of the sample fleet differ in.
+struct Sample<'a> {
+    remark: &'a str,
+    version: &'a str,
+    class: &'a str,
+    summary: &'a str,
+    from: &'a str,
+    image: &'a [u8],
+    file: &'a str,
+}
+
+fn manifest(sample: &Sample<'_>) -> String {
+    let Sample { remark, version, class, summary, from, image, file } = sample;
+    format!(
+        "# {remark}\n\
+         manifest = 1\n\n\
+         [release]\n\
+         name    = \"ws200-firmware\"\n\
+         version = \"{version}\"\n\
+         class   = \"{class}\"\n\
+         summary = \"{summary}\"\n\n\
+         [[target]]\n\
+         manufacturer = \"{SAMPLE_MANUFACTURER}\"\n\
+         model        = \"{SAMPLE_MODEL}\"\n\
+         hardware     = [\"A\", \"B\", \"C\"]\n\n\
+         [[artifact]]\n\
+         size   = {}\n\
+         sha256 = \"{}\"\n\
+         file   = \"{file}\"\n\n\
+         [[upgrade]]\n\
+         from = \"{from}\"\n\n\
+         [requires]\n\
+         battery = {{ percent = {BATTERY_NEEDED_PERCENT}, or_external_power = true }}\n\
+         link    = {{ min_rssi_dbm = {SIGNAL_NEEDED_DBM} }}\n\n\
+         [confirm]\n\
+         within = \"20s\"\n",
+        image.len(),
+        digest(image),
+    )
 }
 
 impl fmt::Display for Scenario {
@@ -435,6 +465,8 @@ fn shuffled(count: usize, random: &mut Random) -> Vec<usize> {
 
 /// Version the sample release brings.
 pub const SAMPLE_VERSION: &str = "1.1.0";
+/// Version of the release that rests on the sample release, in the scenario that has one.
+pub const SAMPLE_VERSION_LATER: &str = "1.2.0";
 /// Version most sample devices come with.
 pub const SAMPLE_VERSION_BEFORE: &str = "1.0.0";
 const SAMPLE_OTHER_MODEL: &str = "WS-100";
@@ -582,6 +614,26 @@ mod tests {
             assert_eq!(parsed.version, manifest.release.version.as_str());
             let bad = [Scenario::BadFirmware, Scenario::BadRevision, Scenario::LateFault];
             assert_eq!(parsed.defects.is_empty(), !bad.contains(&scenario));
+        }
+    }
+
+    #[test]
+    fn one_scenario_has_a_release_that_rests_on_the_sample_release() {
+        for scenario in Scenario::ALL {
+            let text = scenario.manifest_later("later.bin");
+            assert_eq!(text.is_some(), scenario == Scenario::LateFault, "{scenario}");
+            assert_eq!(text.is_some(), scenario.image_later().is_some());
+            let (Some(text), Some(image)) = (text, scenario.image_later()) else { continue };
+            let manifest = Manifest::from_toml(&text).unwrap();
+            assert_eq!(manifest.artifact[0].sha256, digest(&image));
+            let from = &manifest.upgrade[0].from;
+            let steps = [(SAMPLE_VERSION_BEFORE, false), (SAMPLE_VERSION, true)];
+            for (version, open) in steps {
+                assert_eq!(from.contains(&model::Version::new(version)), open, "{version}");
+            }
+            let parsed = Image::parse(&image).unwrap();
+            assert_eq!(parsed.version, manifest.release.version.as_str());
+            assert_eq!(parsed.defects, []);
         }
     }
 

@@ -13,6 +13,7 @@ use super::{operator, print_list, read_policy, read_text, watch};
 use crate::arguments::{self, Limit, Operation, OperationDevices, Start};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::paint::Paint;
 use crate::table::Table;
 use crate::view::{self, or_dash};
 
@@ -168,7 +169,7 @@ fn list(limit: &Limit, client: &Client, output: &Output) -> Result<Exit, Failure
             table.row([
                 operation.name.clone(),
                 operation.release.title(),
-                operation.state.as_str().to_owned(),
+                view::standing(operation, Paint::new(false)),
                 operation.phase.as_str().to_owned(),
                 operation.progress.text.clone(),
                 counts.succeeded.to_string(),
@@ -200,7 +201,7 @@ fn ordered(operation: &OperationSummary, output: &Output) -> Result<Exit, Failur
             "{} ({}) is {}: {}",
             operation.name,
             operation.release.title(),
-            view::state(operation.state, output.paint()),
+            view::standing(operation, output.paint()),
             view::counts(&operation.counts)
         ))?;
     } else {

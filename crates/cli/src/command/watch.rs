@@ -76,6 +76,9 @@ fn end(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> {
                 format!("{} is {state}: {}", summary.name, summary.last_decision),
             );
             Err(match summary.state {
+                OperationState::Paused if summary.frozen_by.is_some() => {
+                    failure.hint(view::frozen_remedy(&summary.name))
+                }
                 OperationState::Paused => failure
                     .hint(format!("go on with `bellwether operation resume {}`", summary.name)),
                 _ => failure.hint(format!(

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use api::client::{Client, ClientError};
-use api::{Event, EventKind, FleetSummary, ListQuery, OperationDetail};
+use api::{Event, EventKind, FleetSummary, ListQuery, OperationDetail, OperationSummary};
 use sim::SAMPLE_VERSION_BEFORE;
 use tokio::sync::mpsc;
 
@@ -39,6 +39,8 @@ pub(super) struct Follow {
     events: mpsc::Receiver<Result<Event, ClientError>>,
     /// The operation of the sample release; none until it is published.
     sampled: Option<String>,
+    /// Whether the release that rests on the sample release is still to be published.
+    later_due: bool,
     /// The operation that was opened last.
     newest: Option<String>,
     ended: bool,
@@ -71,6 +73,7 @@ impl Follow {
         let follow = Self {
             events: listen(client.clone()),
             client,
+            later_due: sample.has_later(),
             sample,
             screen,
             started: Instant::now(),
@@ -148,6 +151,7 @@ impl Follow {
         let detail =
             self.ask(move |client| client.operation(&shown).map_err(Failure::from)).await?;
         self.draw(&fleet, Some(&detail));
+        self.publish_later(&detail).await?;
         // A paused trial can be resumed from the console.
         let over = exit_of(&detail.summary).filter(|exit| *exit != Exit::TimedOut);
         match (self.result, over) {
@@ -156,7 +160,7 @@ impl Follow {
                 self.quiet_since = Instant::now();
                 self.tell_end(&detail).await?;
                 if exit == Exit::Done {
-                    return self.end(exit);
+                    return self.end(exit).await;
                 }
                 self.late(Some(&detail))
             }
@@ -194,13 +198,46 @@ impl Follow {
         });
         self.undoing = undoing.map(|operation| operation.name);
         if self.undoing.is_none() && self.quiet_since.elapsed() > UNDO_WAIT {
-            return self.end(exit);
+            return self.end(exit).await;
         }
         self.late(Some(detail))
     }
 
-    fn end(&mut self, exit: Exit) -> Result<Option<Exit>, Failure> {
+    /// Publishes what rests on the sample release once the first devices run that.
+    async fn publish_later(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
+        let is_sample = self.sampled.as_deref() == Some(detail.summary.name.as_str());
+        let due = self.later_due && is_sample && !detail.summary.state.is_final();
+        if !due || detail.summary.counts.succeeded < FIRST_DEVICES {
+            return Ok(());
+        }
+        self.later_due = false;
+        let sample = self.sample.clone();
+        let opened = self.ask(move |client| sample.publish_later(client)).await?;
+        let Some(Opened { operation, words }) = opened else { return Ok(()) };
+        let done = view::devices(detail.summary.counts.succeeded);
+        let title = detail.summary.release.title();
+        self.screen.say(&format!("{done} run {title}; {words}: {} rests on it", operation.name))
+    }
+
+    /// Says what was stopped, what was frozen by that and what was undone.
+    async fn summarize(&mut self) -> Result<(), Failure> {
+        let all = ListQuery::default();
+        let list = self.ask(move |client| client.operations(&all).map_err(Failure::from)).await?;
+        let mut operations = list.items;
+        operations.sort_by_key(|operation| operation.id);
+        for operation in &operations {
+            if let Some(line) = summary_line(operation) {
+                self.screen.say(&line)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, exit: Exit) -> Result<Option<Exit>, Failure> {
         self.ended = true;
+        if exit != Exit::Done {
+            self.summarize().await?;
+        }
         if self.timeout.is_some() {
             return Ok(Some(exit));
         }
@@ -266,7 +303,7 @@ impl Follow {
         }
         self.screen.say(&format!(
             "{name} {} after {} s: {}",
-            view::state(summary.state, self.screen.paint()),
+            view::standing(summary, self.screen.paint()),
             took.as_secs(),
             view::counts(&summary.counts),
         ))
@@ -294,6 +331,26 @@ impl Follow {
     }
 }
 
+/// What an operation came to when the sample release was stopped; none when that has no part in
+/// it.
+fn summary_line(operation: &OperationSummary) -> Option<String> {
+    let OperationSummary { name, release, last_decision, counts, .. } = operation;
+    let of = format!("{name} {}", release.title());
+    if operation.frozen_by.is_some() {
+        let remedy = view::frozen_remedy(name);
+        return Some(format!("frozen   {of}: {last_decision}; {remedy}"));
+    }
+    if release.version == SAMPLE_VERSION_BEFORE {
+        let state = operation.state.as_str();
+        let (origin, counts) = (&operation.origin, view::counts(counts));
+        return Some(format!("undone   {of}, {origin}: {state}, {counts}"));
+    }
+    match exit_of(operation)? {
+        Exit::Aborted | Exit::Partial => Some(format!("stopped  {of}: {last_decision}")),
+        _ => None,
+    }
+}
+
 /// Reads events on a thread of their own, which ends when nobody takes them any more.
 fn listen(client: Client) -> mpsc::Receiver<Result<Event, ClientError>> {
     let (sender, receiver) = mpsc::channel(EVENTS_MAX);
@@ -315,6 +372,8 @@ fn listen(client: Client) -> mpsc::Receiver<Result<Event, ClientError>> {
 const FIRST_ARRIVALS: Duration = Duration::from_millis(2_500);
 /// Share of them that is enough, in percent: some leave again at once.
 const ENOUGH_PERCENT: u64 = 95;
+/// Devices that run the sample release when the one that rests on it is published.
+const FIRST_DEVICES: u64 = 10;
 /// Longest wait for them once there is any.
 const GATHER_TIME: Duration = Duration::from_secs(7);
 /// Longest wait for the operation that undoes another; there is none when no device took it.

@@ -7,7 +7,7 @@ use api::client::{Client, ClientError};
 use api::{OperationRef, ProblemCode, StartRequest};
 use model::{Evidence, Latency, Policy, Rate, Retry, Rule, Span, Strategy, Undo};
 use server::{Settings, Slowdown, SlowdownStage};
-use sim::{LateAnswers, SAMPLE_VERSION, SAMPLE_VERSION_BEFORE, Scenario};
+use sim::{LateAnswers, SAMPLE_VERSION_BEFORE, Scenario};
 
 use crate::arguments::Dev;
 use crate::command::operator;
@@ -79,6 +79,18 @@ fn evidence(scenario: Scenario) -> Evidence {
     }
 }
 
+/// The policy of the release that rests on the sample release: what was installed yesterday is
+/// built upon with care, so few devices are at risk, and faults may take their time. It is under
+/// way when the fault of the sample release shows.
+fn slow(scenario: Scenario) -> Policy {
+    let evidence = Evidence {
+        budget: Some(3),
+        latencies: vec![Latency { mean: Span::secs(30), share: Rate::WHOLE }],
+        ..evidence(scenario)
+    };
+    Policy { rule: Rule::Evidence(evidence), ..policy(scenario) }
+}
+
 /// The late answers of a scenario, in the form of the settings.
 fn slowdown(scenario: Scenario) -> Slowdown {
     let mut slowdown = Slowdown::default();
@@ -110,7 +122,7 @@ pub(super) struct Opened {
 }
 
 impl Sample {
-    /// Puts manifest and image into the data folder, where they can be looked at.
+    /// Puts manifests and images into the data folder, where they can be looked at.
     pub(super) fn new(arguments: &Dev) -> Result<Self, Failure> {
         let sample = Self { scenario: arguments.scenario, folder: arguments.data.join("sample") };
         let write = |name: &str, bytes: &[u8]| {
@@ -123,6 +135,12 @@ impl Sample {
         write(MANIFEST_BEFORE, Scenario::manifest_before(IMAGE_BEFORE).as_bytes())?;
         write(IMAGE, &sample.scenario.image())?;
         write(MANIFEST, sample.scenario.manifest(IMAGE).as_bytes())?;
+        if let Some(image) = sample.scenario.image_later() {
+            write(IMAGE_LATER, &image)?;
+        }
+        if let Some(manifest) = sample.scenario.manifest_later(IMAGE_LATER) {
+            write(MANIFEST_LATER, manifest.as_bytes())?;
+        }
         Ok(sample)
     }
 
@@ -130,21 +148,19 @@ impl Sample {
     /// run in the same folder.
     pub(super) fn publish(&self, client: &Client) -> Result<Opened, Failure> {
         self.publish_before(client)?;
-        let manifest = self.folder.join(MANIFEST);
-        let name = format!("{}@{SAMPLE_VERSION}", self.name()?);
-        match client.release(&name) {
-            Ok(release) => self.go_on(client, &name, &release),
-            Err(ClientError::Refused(problem)) if problem.code == ProblemCode::NotFound => {
-                let response = publish_file(&manifest, true, None, client)?;
-                let title = response.release.reference().title();
-                let operation = response.operation.ok_or_else(|| {
-                    Failure::of("the server published the sample release without an operation")
-                })?;
-                let words = format!("published {title} from {}", manifest.display());
-                Ok(Opened { operation: operation.reference(), words })
-            }
-            Err(error) => Err(error.into()),
-        }
+        let manifest = self.scenario.manifest(IMAGE);
+        self.bring(client, &manifest, MANIFEST, None)
+    }
+
+    /// Whether a release follows that rests on the sample release.
+    pub(super) fn has_later(&self) -> bool {
+        self.scenario.manifest_later(IMAGE_LATER).is_some()
+    }
+
+    /// Publishes the release that rests on the sample release, with an operation that goes slowly.
+    pub(super) fn publish_later(&self, client: &Client) -> Result<Option<Opened>, Failure> {
+        let Some(manifest) = self.scenario.manifest_later(IMAGE_LATER) else { return Ok(None) };
+        self.bring(client, &manifest, MANIFEST_LATER, Some(slow(self.scenario))).map(Some)
     }
 
     /// Publishes what the devices come with, without an operation: what is stopped can then be
@@ -160,34 +176,30 @@ impl Sample {
         }
     }
 
-    fn go_on(
+    /// Publishes a release of the folder with an operation, unless it is published there already.
+    fn bring(
         &self,
         client: &Client,
-        name: &str,
-        release: &api::ReleaseDetail,
+        manifest: &str,
+        file: &str,
+        policy: Option<Policy>,
     ) -> Result<Opened, Failure> {
-        let title = release.summary.reference().title();
-        let ours =
-            model::Manifest::from_toml(&self.scenario.manifest(IMAGE)).map_err(Failure::of)?;
-        let same = release.artifact.as_ref().map(|artifact| artifact.sha256.clone())
-            == ours.artifact.first().map(|artifact| artifact.sha256.to_string());
-        let note = if same {
-            String::new()
-        } else {
-            "; its image is that of another scenario, give another --data for this one".to_owned()
-        };
-        if let Some(operation) = release.summary.operations.first() {
-            let words = format!("going on with {title}, published here before{note}");
-            return Ok(Opened { operation: operation.clone(), words });
+        let ours = model::Manifest::from_toml(manifest).map_err(Failure::of)?;
+        let name = format!("{}@{}", ours.release.name, ours.release.version);
+        match client.release(&name) {
+            Ok(release) => go_on(client, &name, &release, &ours, policy),
+            Err(ClientError::Refused(problem)) if problem.code == ProblemCode::NotFound => {
+                let path = self.folder.join(file);
+                let response = publish_file(&path, true, policy, client)?;
+                let title = response.release.reference().title();
+                let operation = response.operation.ok_or_else(|| {
+                    Failure::of(format!("the server published {title} without an operation"))
+                })?;
+                let words = format!("published {title} from {}", path.display());
+                Ok(Opened { operation: operation.reference(), words })
+            }
+            Err(error) => Err(error.into()),
         }
-        let request = StartRequest {
-            release: name.to_owned(),
-            by: Some(operator()),
-            ..StartRequest::default()
-        };
-        let operation = client.start(&request, None)?;
-        let words = format!("started {title}, published here before{note}");
-        Ok(Opened { operation: operation.reference(), words })
     }
 
     fn name(&self) -> Result<String, Failure> {
@@ -197,10 +209,43 @@ impl Sample {
     }
 }
 
+/// Goes on with a release that was published in the folder before.
+fn go_on(
+    client: &Client,
+    name: &str,
+    release: &api::ReleaseDetail,
+    ours: &model::Manifest,
+    policy: Option<Policy>,
+) -> Result<Opened, Failure> {
+    let title = release.summary.reference().title();
+    let same = release.artifact.as_ref().map(|artifact| artifact.sha256.clone())
+        == ours.artifact.first().map(|artifact| artifact.sha256.to_string());
+    let note = if same {
+        String::new()
+    } else {
+        "; its image is that of another scenario, give another --data for this one".to_owned()
+    };
+    if let Some(operation) = release.summary.operations.first() {
+        let words = format!("going on with {title}, published here before{note}");
+        return Ok(Opened { operation: operation.clone(), words });
+    }
+    let request = StartRequest {
+        release: name.to_owned(),
+        policy,
+        by: Some(operator()),
+        ..StartRequest::default()
+    };
+    let operation = client.start(&request, None)?;
+    let words = format!("started {title}, published here before{note}");
+    Ok(Opened { operation: operation.reference(), words })
+}
+
 const MANIFEST_BEFORE: &str = "ws200-1.0.0.toml";
 const IMAGE_BEFORE: &str = "ws200-1.0.0.bin";
 const MANIFEST: &str = "ws200-1.1.0.toml";
 const IMAGE: &str = "ws200-1.1.0.bin";
+const MANIFEST_LATER: &str = "ws200-1.2.0.toml";
+const IMAGE_LATER: &str = "ws200-1.2.0.bin";
 /// How long devices are collected for an operation that follows another.
 pub(super) const COMPLIANCE_DELAY: Span = Span::secs(2);
 
@@ -212,6 +257,7 @@ mod tests {
     fn the_policy_of_the_trial_is_allowed() {
         for scenario in Scenario::ALL {
             policy(scenario).validated().unwrap();
+            slow(scenario).validated().unwrap();
         }
     }
 

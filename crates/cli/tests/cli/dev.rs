@@ -86,6 +86,7 @@ fn a_bad_firmware_is_stopped() {
     let folder = Folder::new("dev-bad");
     let ran = finish(&mut dev(&folder, "40", &["--scenario", "bad-firmware"]));
     assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("\nstopped  op-1 ws200-firmware 1.1.0: Abort: "), "{}", ran.stderr);
     let sentence = events(&ran)
         .into_iter()
         .find_map(|event| match event.kind {

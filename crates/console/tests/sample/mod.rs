@@ -77,6 +77,7 @@ pub(crate) fn operation_summary() -> OperationSummary {
         ended: None,
         last_decision: decisions()[0].sentence.clone(),
         last_reason: "speed.improved".to_owned(),
+        frozen_by: None,
     }
 }
 
@@ -197,6 +198,19 @@ pub(crate) fn operation() -> OperationDetail {
         decisions,
         policy: serde_json::to_value(model::Policy::threshold()).unwrap(),
     }
+}
+
+/// An operation that was frozen when evidence stopped the one before.
+pub(crate) fn frozen() -> OperationDetail {
+    let mut operation = operation();
+    let reason = model::Reason::Frozen { by: model::OperationId(7) };
+    operation.decisions.insert(0, decision(10, model::Verdict::Pause, reason, 18));
+    let summary = &mut operation.summary;
+    summary.state = OperationState::Paused;
+    summary.last_decision = operation.decisions[0].sentence.clone();
+    summary.last_reason = "evidence.frozen".to_owned();
+    summary.frozen_by = Some(model::OperationId(7).into());
+    operation
 }
 
 /// An operation that was stopped by its errors.
