@@ -62,6 +62,15 @@ impl Grid {
         GRIDS
     }
 
+    /// The setting of that name, such as `hawkbit[8 300% 90% 2%]`, as tables of the best settings
+    /// give it.
+    pub(super) fn named(name: &str) -> Option<Contestant> {
+        let (family, _) = name.split_once('[')?;
+        let grid = Self::all().iter().find(|grid| grid.family == family)?;
+        let at = grid.combinations().into_iter().find(|at| grid.name(at) == name)?;
+        Some(grid.contestant(&at))
+    }
+
     /// Combinations of all axes.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -491,6 +500,8 @@ mod tests {
                 assert!(!name.contains(','), "{name} is a field of a table");
                 assert!(Contestant::named(&setting.family).len() == 1, "{name}");
             }
+            let last = &grid.contestant(&grid.combinations()[grid.len() - 1]);
+            assert_eq!(Contestant::named(&last.name), std::slice::from_ref(last));
             let one = grid.limits_of(&speeds[..1]);
             assert_eq!(one.len() * speeds.len(), grid.len(), "{}", grid.family);
         }

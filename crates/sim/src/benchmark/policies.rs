@@ -6,6 +6,7 @@ use model::{
     NodeWright, PerPhase, Phases, Policy, Rate, Rule, Span, Stage, Strategy,
 };
 
+use super::grid::Grid;
 use super::report::OWN;
 
 /// A policy in the benchmark.
@@ -84,7 +85,7 @@ impl Contestant {
     }
 
     /// Those of a name: a policy, all of a system such as `aws-jobs*`, `defaults`, `tuned` or
-    /// `all`; none when there is none.
+    /// `all`, a setting of a grid such as `mender[3 200% 300m]`; none when there is none.
     #[must_use]
     pub fn named(name: &str) -> Vec<Self> {
         let fits = |it: &Self| match (name, name.strip_suffix('*')) {
@@ -94,7 +95,8 @@ impl Contestant {
             (_, Some(family)) => it.family == family,
             (_, None) => it.name == name,
         };
-        Self::shipped().into_iter().filter(fits).collect()
+        let shipped = Self::shipped().into_iter().filter(fits);
+        shipped.chain(Grid::named(name)).collect()
     }
 
     /// Without any regulation: everyone at once. What a policy takes longer is its price.
