@@ -56,6 +56,7 @@ fn views(frame: &Frame) -> Vec<(&'static str, View)> {
         ("operation", console::operation(&sample::operation(), frame)),
         ("operation-aborted", console::operation(&sample::aborted(), frame)),
         ("operation-evidence", console::operation(&sample::under_evidence(), frame)),
+        ("operation-frozen", console::operation(&sample::frozen(), frame)),
         (
             "operation-devices",
             console::operation_devices(
