@@ -179,7 +179,7 @@ fn settings_of_other_systems_are_read_as_policies() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("job.json: this is no request of hawkBit"), "{ran:?}");
     let ran = plan(&["--import", "edgehog"]);
-    assert!(ran.stderr.contains("job.json: `rolloutMechanism` is missing"), "{ran:?}");
+    assert!(ran.stderr.contains("job.json: this is no request of Edgehog"), "{ran:?}");
     let ran = run(["operation", "plan", "x", "--import", "aws"]);
     assert_eq!(ran.code, 2, "{ran:?}");
 }
