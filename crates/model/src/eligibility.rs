@@ -73,7 +73,7 @@ pub enum Exclusion {
     PathBlockedEdge {
         /// Version it runs.
         from: Version,
-        /// Why the step is blocked, in the publisher's words.
+        /// Why the step is blocked: the publisher's words, or the release that evidence stopped.
         reason: String,
     },
     /// A step of its path must be confirmed before the next one may be taken.

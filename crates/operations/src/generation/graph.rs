@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Manifest, Release, ReleaseId, ReleaseName, Upgrade, Version};
+use model::{Manifest, OperationId, Release, ReleaseId, ReleaseName, Upgrade, Version};
 
 /// All releases, by name. Those of one name form one graph.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Graph {
     names: BTreeMap<ReleaseName, Vec<(ReleaseId, Arc<Manifest>)>>,
+    // Releases that evidence stopped, with the operation: no step on the way to another.
+    stopped: BTreeMap<ReleaseId, OperationId>,
 }
 
 /// Where a version stands towards a goal.
@@ -43,6 +45,13 @@ impl Graph {
         self.names.entry(manifest.release.name.clone()).or_default().push((id, manifest));
     }
 
+    /// Says which releases evidence stopped, and in which operations. Returns whether that is news.
+    pub(crate) fn set_stopped(&mut self, stopped: BTreeMap<ReleaseId, OperationId>) -> bool {
+        let news = self.stopped != stopped;
+        self.stopped = stopped;
+        news
+    }
+
     /// The release of that name and version.
     pub(crate) fn find(&self, name: &ReleaseName, version: &Version) -> Option<ReleaseId> {
         let releases = self.names.get(name)?;
@@ -57,7 +66,8 @@ impl Graph {
 
     /// Finds the shortest chain of releases from a version to the goal; among chains of equal
     /// length the one through the newest releases. Every step goes upwards (I20), and only
-    /// releases that `fits` accepts are stepped on. `from` is none for a device that never had a
+    /// releases that `fits` accepts and evidence did not stop are stepped on; the goal may be one
+    /// that was stopped before, as whoever opened its operation knew. `from` is none for a device that never had a
     /// configuration of this name.
     pub(crate) fn standing(
         &self,
@@ -99,10 +109,17 @@ impl Graph {
         // of equally short chains is the one through the newest releases.
         nodes.sort_by(|(_, a), (_, b)| b.release.version.cmp(&a.release.version));
         nodes.insert(0, (goal.id, &goal.manifest));
-        let usable = |from: Option<&Version>, to: &Manifest| match edge(from, to) {
-            Edge::Open => Some(None),
-            Edge::Blocked(upgrade) if through_blocked => Some(Some(upgrade.reason.clone())),
-            Edge::Blocked(_) | Edge::None => None,
+        let usable = |from: Option<&Version>, (id, to): &(ReleaseId, &Manifest)| {
+            let stopped = self.stopped.get(id).filter(|_| *id != goal.id);
+            let blocked = match (edge(from, to), stopped) {
+                (Edge::None, _) => return None,
+                (Edge::Open, None) => return Some(None),
+                (Edge::Open, Some(by)) => {
+                    format!("it leads over {}, which evidence stopped in {by}", to.release.version)
+                }
+                (Edge::Blocked(upgrade), _) => upgrade.reason.clone(),
+            };
+            through_blocked.then_some(Some(blocked))
         };
         // For each node the hops to the goal and the next node; none when it does not lead there.
         let mut onward: Vec<Option<(usize, usize, Option<String>)>> = vec![Some((0, 0, None))];
@@ -126,7 +143,7 @@ impl Graph {
 fn best_step(
     nodes: &[(ReleaseId, &Manifest)],
     onward: &[Option<(usize, usize, Option<String>)>],
-    usable: impl Fn(&Manifest) -> Option<Option<String>>,
+    usable: impl Fn(&(ReleaseId, &Manifest)) -> Option<Option<String>>,
 ) -> Option<(usize, usize, Option<String>)> {
     let mut best: Option<(usize, usize, Option<String>)> = None;
     for (at, onward) in onward.iter().enumerate() {
@@ -134,7 +151,7 @@ fn best_step(
         if best.as_ref().is_some_and(|(fewest, _, _)| *fewest <= hops + 1) {
             continue;
         }
-        if let Some(reason) = usable(nodes[at].1) {
+        if let Some(reason) = usable(&nodes[at]) {
             best = Some((hops + 1, at, reason));
         }
     }

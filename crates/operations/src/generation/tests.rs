@@ -195,6 +195,32 @@ fn the_migration_path_is_the_shortest_then_the_newest() {
 }
 
 #[test]
+fn no_path_leads_over_a_release_that_evidence_stopped() {
+    let only = |from: &str| format!("[[upgrade]]\nfrom = \"{from}\"");
+    let releases: Vec<Release> =
+        [("1.1", only(">=1.0")), ("1.2", only(">=1.0")), ("2.0", only(">=1.1"))]
+            .iter()
+            .zip(1..)
+            .map(|((version, extra), id)| release(id, firmware("sensor", version, extra)))
+            .collect();
+    let mut graph = graph(&releases);
+    let mut check = |stopped: &[u64], goal: usize, expected: &str| {
+        let by = OperationId(7);
+        graph.set_stopped(stopped.iter().map(|id| (ReleaseId(*id), by)).collect());
+        let found = graph.standing(&releases[goal], Some(&Version::new("1.0")), &|_| true);
+        assert_eq!(format!("{found:?}"), expected, "{stopped:?}");
+    };
+    check(&[], 2, "Path([ReleaseId(2), ReleaseId(3)])");
+    check(&[2], 2, "Path([ReleaseId(1), ReleaseId(3)])");
+    let blocked = |version| {
+        format!("Blocked {{ reason: \"it leads over {version}, which evidence stopped in op-7\" }}")
+    };
+    check(&[1, 2], 2, &blocked("1.2"));
+    // Whoever brings it again knows.
+    check(&[1], 0, "Path([ReleaseId(1)])");
+}
+
+#[test]
 fn a_configuration_goes_by_its_own_version() {
     let text = r#"
 manifest = 1

@@ -24,12 +24,14 @@ impl Loops {
         self.pass_silences(fleet, now);
         self.settle_dirty(fleet, now);
         loop {
+            self.look_again_at_stopped(fleet, now);
             self.open_compliance(fleet, now);
             self.open_undos(fleet, now);
             let mut changed = false;
             for id in self.in_turn(now) {
                 while self.regulate(id, fleet, now) {
                     changed = true;
+                    self.look_again_at_stopped(fleet, now);
                     self.settle_dirty(fleet, now);
                 }
                 if let Some(element) = self.generate(id, fleet, now) {

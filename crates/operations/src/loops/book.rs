@@ -276,6 +276,7 @@ impl Loops {
         run.parked = Parked::default();
         self.by_urgency.retain(|id| *id != operation);
         self.refresh_standards();
+        self.refresh_stopped();
     }
 
     fn take_back(&mut self, operation: OperationId, now: Time) {

@@ -44,6 +44,8 @@ use crate::{Conduct, Config, Output, Pool};
 pub struct Loops {
     config: Config,
     graph: Graph,
+    // Evidence stopped a release, or let one go, since the paths were looked at.
+    paths_changed: bool,
     releases: BTreeMap<ReleaseId, Published>,
     // Whether some release believes values of a limited age only.
     minds_age: bool,
@@ -142,6 +144,7 @@ impl Loops {
         Self {
             config,
             graph: Graph::default(),
+            paths_changed: false,
             releases: BTreeMap::new(),
             minds_age: false,
             runs: BTreeMap::new(),

@@ -56,7 +56,9 @@ impl Loops {
         }
         loops.sort_by_urgency();
         loops.refresh_standards();
+        loops.refresh_stopped();
         loops.resume_in_flight(snapshot, now);
+        loops.paths_changed = false;
         loops.dirty.extend(fleet.iter().map(|device| device.id));
         loops.settle_dirty(fleet, now);
         loops.restore_comparisons(snapshot, fleet, now);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    AttemptState, Consent, DeviceId, Fleet, OperationId, OperationState, Origin, Policy, Reason,
-    ReleaseId, Scope, StratumScope, Time, Undo, Version,
+    AttemptState, Consent, DeviceId, Fleet, Operation, OperationId, OperationState, Origin, Policy,
+    Reason, ReleaseId, Scope, StratumScope, Time, Undo, Version,
 };
 
 use super::{Loops, Run};
@@ -41,6 +41,22 @@ impl Loops {
         if let Some(ended) = run.operation().ended.filter(|_| aborted) {
             self.freeze(by, ended, now);
         }
+    }
+
+    /// Closes the ways over releases that evidence stopped as a whole, the last time that they were
+    /// brought to anyone, and opens those over releases that were finished since.
+    pub(super) fn refresh_stopped(&mut self) {
+        let mut stopped: BTreeMap<ReleaseId, OperationId> = BTreeMap::new();
+        let ended = self.runs.values().filter(|run| run.operation().state.is_final());
+        for run in ended.filter(|run| !matches!(run.operation().origin, Origin::Undo { .. })) {
+            let Operation { id, release, state, .. } = run.operation();
+            if *state == OperationState::Finished {
+                stopped.remove(release);
+            } else if run.has_harmed() {
+                stopped.insert(*release, *id);
+            }
+        }
+        self.paths_changed |= self.graph.set_stopped(stopped);
     }
 
     /// Freezes operations of later releases of that name, and follow-ups of the operation. They

@@ -62,6 +62,18 @@ impl Loops {
         self.settle_dirty(fleet, now);
     }
 
+    /// What evidence stopped closes paths, and opens them when it is finished after all.
+    pub(super) fn look_again_at_stopped(&mut self, fleet: &Fleet, now: Time) {
+        if !std::mem::take(&mut self.paths_changed) {
+            return;
+        }
+        self.runs.values_mut().for_each(|run| run.memory = Memory::default());
+        let standards = self.compliance.standards.values_mut();
+        standards.for_each(|standard| standard.memory = Memory::default());
+        self.dirty.extend(fleet.iter().map(|device| device.id));
+        self.settle_dirty(fleet, now);
+    }
+
     /// A new release may open a path for devices that had none.
     pub(super) fn look_again_at_paths(&mut self, release: &Release, fleet: &Fleet, now: Time) {
         let name = &release.manifest.release.name;
