@@ -49,7 +49,7 @@ fn views() -> Vec<(&'static str, View)> {
         ("operations", console::operations(&operations, &list)),
         ("operation", console::operation(&sample::operation(), &frame("/operations/op-1"))),
         ("operation_aborted", console::operation(&sample::aborted(), &frame("/operations/op-1"))),
-        ("operation_frozen", console::operation(&sample::frozen(), &frame("/operations/op-1"))),
+        ("operation_frozen", console::operation(&sample::frozen(), &frame("/operations/op-2"))),
         (
             "operation_evidence",
             console::operation(&sample::under_evidence(), &frame("/operations/op-1")),

@@ -206,6 +206,7 @@ pub(crate) fn frozen() -> OperationDetail {
     let reason = model::Reason::Frozen { by: model::OperationId(7) };
     operation.decisions.insert(0, decision(10, model::Verdict::Pause, reason, 18));
     let summary = &mut operation.summary;
+    (summary.id, summary.name) = (2, "op-2".to_owned());
     summary.state = OperationState::Paused;
     summary.last_decision = operation.decisions[0].sentence.clone();
     summary.last_reason = "evidence.frozen".to_owned();
