@@ -117,10 +117,11 @@ impl Exposure {
         self.mature = self.mature.saturating_sub(1);
     }
 
-    /// Forgets the exact times of exposure that is old at `now_s`.
-    pub fn settle(&mut self, now_s: u64, config: &BoundConfig) {
+    /// Forgets the exact times of exposure that is old at `now_s`. What is to count as mature has
+    /// to be older by the `deadline_s` of silence, before which nothing can be seen.
+    pub fn settle(&mut self, now_s: u64, deadline_s: u64, config: &BoundConfig) {
         let old_s = now_s.saturating_sub(config.bucket_s.saturating_mul(NARROW_BUCKETS));
-        let mature_s = now_s.saturating_sub(config.matured_s);
+        let mature_s = now_s.saturating_sub(config.matured_s.saturating_add(deadline_s));
         while let Some(oldest) = self.buckets.first_entry().filter(|it| *it.key() < mature_s) {
             self.mature += oldest.remove();
         }

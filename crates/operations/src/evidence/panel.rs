@@ -220,7 +220,7 @@ impl StratumPanel {
         self.evidence.installs.observe(new.failures, new.successes);
         let at_s = seconds(look.at);
         self.exposure.add(at_s, new.updated, bound);
-        self.exposure.settle(at_s, bound);
+        self.exposure.settle(at_s, new.deadline_s, bound);
         self.updated += new.updated;
         self.fresh.push_back((look.at, new.updated));
         self.contacts.push_back(Contacts {

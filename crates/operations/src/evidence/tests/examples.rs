@@ -60,17 +60,34 @@ fn exposure_matures() {
     assert_eq!(exposure.devices(), 199);
     // Old times are kept by the hour: a little younger than they are, never older.
     let before = exposure.matured(200_000, deadline_s, &config);
-    exposure.settle(200_000, &config);
+    exposure.settle(200_000, 0, &config);
     let after = exposure.matured(200_000, deadline_s, &config);
     assert!(after < before && after > before - 1.0, "{before} {after}");
     exposure.remove(299, &config);
     assert_eq!(exposure.devices(), 198);
     let late_s = config.matured_s + 3_601;
-    exposure.settle(late_s, &config);
+    exposure.settle(late_s, 0, &config);
     assert!((exposure.matured(late_s, deadline_s, &config) - 198.0).abs() < 1e-9);
     exposure.remove(299, &config);
     assert_eq!(exposure.devices(), 197);
     exposure.remove(400_000, &config);
+}
+
+/// However short faults take to show, nothing has matured before silence can be seen.
+#[test]
+fn exposure_is_not_mature_before_the_deadline() {
+    let (matured_s, deadline_s) = (4_200, 14_400);
+    let latencies = vec![Latency { mean_s: 600, weight: 1.0 }];
+    let config = BoundConfig { latencies, matured_s, bucket_s: 60, ..BoundConfig::default() };
+    let mut exposure = Exposure::default();
+    exposure.add(0, 100, &config);
+    for now_s in (0..=deadline_s).step_by(60) {
+        exposure.settle(now_s, deadline_s, &config);
+        assert!(exposure.matured(now_s, deadline_s, &config) < 1e-9, "{now_s}");
+    }
+    let late_s = deadline_s + matured_s + 60;
+    exposure.settle(late_s, deadline_s, &config);
+    assert!((exposure.matured(late_s, deadline_s, &config) - 100.0).abs() < 1e-9);
 }
 
 #[test]
@@ -79,7 +96,7 @@ fn exposure_stays_small() {
     let mut exposure = Exposure::default();
     for step in 0..20_000 {
         exposure.add(step * 100, 1, &config);
-        exposure.settle(step * 100, &config);
+        exposure.settle(step * 100, 0, &config);
     }
     assert_eq!(exposure.devices(), 20_000);
     assert!(serde_json::to_string(&exposure).unwrap().len() < 8_000);
