@@ -1,7 +1,7 @@
-//! What the product's default rule is asked to keep, and whether it does.
+//! What the product's rule is asked to keep, and whether it does.
 //!
-//! The bars are for evidence with α = 1 % and a budget of 200 on fleets of 100,000 devices, so
-//! they say nothing about other settings, and are left out for them.
+//! The bars are for evidence with α = 1 % and a budget of 200, so they say nothing about other
+//! settings, and are left out for them.
 
 use model::Rate;
 use serde::Serialize;
@@ -27,8 +27,9 @@ pub struct Bar {
     pub p95: Option<f64>,
     /// Runs.
     pub runs: u64,
-    /// Whether it is kept.
-    pub met: bool,
+    /// Whether it is kept; none while there are too few runs to say so: 200, and 2,000 for
+    /// false stops of good releases.
+    pub met: Option<bool>,
 }
 
 /// What a bar is about.
@@ -80,6 +81,11 @@ impl Bar {
             Measure::DecisionUs => (Some(cell.decision_us), None),
             Measure::RegulationS => (Some(cell.device_ns * cell.devices as f64 / 1e9), None),
         };
+        let runs_min = match measure {
+            Measure::FalseStops if cell.good => STOP_RUNS_MIN,
+            Measure::FalseStops | Measure::Harmed | Measure::HoursTo90 => RUNS_MIN,
+            Measure::DecisionUs | Measure::RegulationS => 1,
+        };
         Self {
             scenario: cell.scenario.clone(),
             policy: cell.policy.clone(),
@@ -88,7 +94,7 @@ impl Bar {
             found,
             p95,
             runs: cell.runs,
-            met: found.is_some_and(|found| found <= at_most),
+            met: (cell.runs >= runs_min).then(|| found.is_some_and(|found| found <= at_most)),
         }
     }
 
@@ -123,11 +129,20 @@ impl Bar {
             maybe(self.found),
             maybe(self.p95),
             self.runs.to_string(),
-            if self.met { "yes" } else { "no" }.to_owned(),
+            match self.met {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "too few runs",
+            }
+            .to_owned(),
         ]
     }
 }
 
+/// Runs from which a mean says whether a bar is kept, and those for the rare stops of good
+/// releases.
+const RUNS_MIN: u64 = 200;
+const STOP_RUNS_MIN: u64 = 2_000;
 /// By scenario: what must stay below what. Harm on `B1` has a bar against other systems only.
 const BARS: &[(&str, Measure, f64)] = &[
     ("G1", Measure::HoursTo90, 10.5),
@@ -172,7 +187,7 @@ mod tests {
             ("B2", Measure::Harmed, 15.0)
         );
         assert_eq!(bar.found, report.cells[0].harmed.map(|it| it.mean));
-        assert_eq!(bar.met, bar.found.unwrap() <= 15.0);
+        assert_eq!(bar.met, None, "two runs say nothing");
         assert!(report.markdown().contains("| devices harmed | B2 | evidence-200 | 15.0 |"));
         for other in ["evidence-10", "aws-jobs"] {
             assert_eq!(of(other).run(&|_, _| {}).bars, [], "{other}");
