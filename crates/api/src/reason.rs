@@ -146,6 +146,11 @@ const REASONS: &[(&str, &str, &str)] = &[
         "Abort the operation and publish a release that does not rest on the stopped one; or resume it, if it does no harm of its own.",
     ),
     (
+        "stratum.stopped",
+        "Are of a kind for which evidence stopped the operation.",
+        "The change does harm to devices of their kind; publish a corrected release.",
+    ),
+    (
         "operation.aborted",
         "Are left alone because the operation was aborted.",
         "An aborted operation sends nothing more; publish a corrected release.",

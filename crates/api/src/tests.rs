@@ -171,6 +171,7 @@ fn every_exclusion_is_explained_without_a_device() {
         model::Exclusion::BatchFull,
         model::Exclusion::OperationPaused,
         model::Exclusion::OperationFrozen { by: operation },
+        model::Exclusion::StratumStopped { by: operation },
         model::Exclusion::OperationAborted,
         model::Exclusion::RetryWaiting { until: at, attempts: 1 },
         model::Exclusion::RetriesExhausted { attempts: 3 },

@@ -212,6 +212,12 @@ pub enum Exclusion {
         /// The operation that was stopped.
         by: OperationId,
     },
+    /// Evidence stopped the operation for devices of its kind.
+    #[serde(rename = "stratum.stopped")]
+    StratumStopped {
+        /// The operation.
+        by: OperationId,
+    },
     /// The operation was aborted.
     #[serde(rename = "operation.aborted")]
     OperationAborted,
@@ -264,6 +270,7 @@ impl Exclusion {
             Self::BatchFull => "batch.full",
             Self::OperationPaused => "operation.paused",
             Self::OperationFrozen { .. } => "operation.frozen",
+            Self::StratumStopped { .. } => "stratum.stopped",
             Self::OperationAborted => "operation.aborted",
             Self::RetryWaiting { .. } => "retry.waiting",
             Self::RetriesExhausted { .. } => "retries.exhausted",
@@ -383,6 +390,9 @@ impl Exclusion {
                 "Abort the operation and publish a release that does not rest on the stopped one; \
                  or resume it, if it does no harm of its own."
             }
+            Self::StratumStopped { .. } => {
+                "The change does harm to devices of its kind; publish a corrected release."
+            }
             Self::OperationAborted => {
                 "An aborted operation sends nothing more; publish a corrected release."
             }
@@ -449,6 +459,9 @@ impl fmt::Display for Exclusion {
                 f,
                 "the operation is frozen: evidence stopped {by}, whose release it rests on"
             ),
+            Self::StratumStopped { by } => {
+                write!(f, "evidence stopped {by} for devices of its kind")
+            }
             Self::OperationAborted => f.write_str("the operation was aborted"),
             Self::RetryWaiting { until, attempts } => {
                 let times =

@@ -175,13 +175,20 @@ impl Loops {
         }
     }
 
-    /// Learns from an operation that has finished. One that was stopped would teach the fleet to
-    /// tolerate faults.
+    /// Learns from an operation that has finished. What was stopped, a stratum as well, would teach
+    /// the fleet to tolerate faults.
     pub(super) fn learn(&mut self, id: OperationId, hardware: impl Fn(&Run, DeviceId) -> String) {
         let Some(run) = self.runs.get(&id) else { return };
         if run.operation().state != OperationState::Finished {
             return;
         }
+        let stopped = run.stopped_strata();
+        let is_stopped = |device| {
+            let stratum = run.targets.stratum_of(device);
+            stratum
+                .and_then(|number| run.targets.name_of(number))
+                .is_some_and(|it| stopped.contains(it))
+        };
         let name = run.release.manifest.release.name.clone();
         let by_hardware = self.experience.installs.entry(name).or_default();
         for assignment in run.assignments.values() {
@@ -190,6 +197,9 @@ impl Loops {
                 AttemptState::Failed { fault } if says_something(fault.kind) => true,
                 _ => continue,
             };
+            if is_stopped(assignment.device) {
+                continue;
+            }
             let history = by_hardware.entry(hardware(run, assignment.device)).or_default();
             history.attempts += 1;
             history.failures += u64::from(failed);

@@ -111,6 +111,11 @@ impl Loops {
                 Eligibility::Eligible { .. } | Eligibility::Waiting { .. },
                 OperationState::Aborted,
             ) => Eligibility::Excluded { exclusion: Exclusion::OperationAborted },
+            (Eligibility::Eligible { .. } | Eligibility::Waiting { .. }, _)
+                if run.is_stopped(device, &run.stopped_strata()) =>
+            {
+                Eligibility::Excluded { exclusion: Exclusion::StratumStopped { by: id } }
+            }
             (Eligibility::Eligible { .. }, OperationState::Paused) => {
                 waiting(match run.operation().frozen_by() {
                     Some(by) => Exclusion::OperationFrozen { by },

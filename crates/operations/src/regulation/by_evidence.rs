@@ -343,7 +343,8 @@ fn reason(inputs: &Inputs, evidence: &EvidenceInputs, judged: &Judged) -> Reason
     }
     let rule = inputs.policy.rule.evidence();
     let spared: u64 = rule.map_or(0, |rule| {
-        judged.strata.iter().map(|stratum| holdback(rule, stratum.targets)).sum()
+        let going = judged.strata.iter().filter(|it| it.scope != StratumScope::Stopped);
+        going.map(|stratum| holdback(rule, stratum.targets)).sum()
     });
     match (evidence.released, evidence.watch_from, rule) {
         (true, _, _) => return Reason::Released { holdback: spared },

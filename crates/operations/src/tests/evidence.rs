@@ -404,6 +404,12 @@ fn a_fault_in_one_revision_stops_that_revision_alone() {
     assert!(stopped[0].granted <= 20, "{stopped:?}");
     let last = field.decisions.last().unwrap();
     assert!(matches!(last.reason, Reason::Partial { .. }), "{last}");
+    let left = field.fleet.iter().filter(|one| field.loops.assignment(id, one.id).is_none());
+    for device in left {
+        let exclusion = Exclusion::StratumStopped { by: id };
+        let verdict = field.loops.identify(id, device, field.now);
+        assert_eq!(verdict, Eligibility::Excluded { exclusion }, "{}", device.id);
+    }
 }
 
 #[test]

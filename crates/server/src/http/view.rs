@@ -456,7 +456,7 @@ fn most_first(mut reasons: Vec<ReasonCount>) -> Vec<ReasonCount> {
 }
 
 /// Reasons that make a device no target; for every other one it waits.
-const NO_TARGET: [&str; 9] = [
+const NO_TARGET: [&str; 10] = [
     "already_current",
     "newer_version",
     "not_target.model",
@@ -464,6 +464,7 @@ const NO_TARGET: [&str; 9] = [
     "not_target.picked",
     "path.no_edge",
     "path.blocked_edge",
+    "stratum.stopped",
     "operation.aborted",
     "retries.exhausted",
 ];
