@@ -459,9 +459,7 @@ impl fmt::Display for Exclusion {
                 f,
                 "the operation is frozen: evidence stopped {by}, whose release it rests on"
             ),
-            Self::StratumStopped { by } => {
-                write!(f, "evidence stopped {by} for devices of its kind")
-            }
+            Self::StratumStopped { by } => write!(f, "evidence stopped {by} for its kind"),
             Self::OperationAborted => f.write_str("the operation was aborted"),
             Self::RetryWaiting { until, attempts } => {
                 let times =

@@ -406,7 +406,7 @@ fn a_fault_in_one_revision_stops_that_revision_alone() {
     assert!(matches!(last.reason, Reason::Partial { .. }), "{last}");
     let left = field.fleet.iter().filter(|one| field.loops.assignment(id, one.id).is_none());
     for device in left {
-        let exclusion = Exclusion::StratumStopped { by: id };
+        let exclusion = model::Exclusion::StratumStopped { by: id };
         let verdict = field.loops.identify(id, device, field.now);
         assert_eq!(verdict, Eligibility::Excluded { exclusion }, "{}", device.id);
     }
