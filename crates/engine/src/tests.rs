@@ -378,25 +378,8 @@ fn nothing_that_changes_a_device_leaves_before_its_intent_is_durable() {
     let mut pair = Pair::new(Snapshot::default());
     pair.register();
     pair.commits = false;
-    let manifest = model::Manifest::from_toml(
-        r#"
-        manifest = 1
-        [release]
-        name = "ws"
-        version = "1.1.0"
-        class = "minor"
-        [[target]]
-        manufacturer = "ACME"
-        model = "WS-200"
-        [[artifact]]
-        size = 4
-        sha256 = "0909090909090909090909090909090909090909090909090909090909090909"
-        file = "x"
-        "#,
-    )
-    .unwrap();
     let policy = Some(model::Policy::threshold());
-    pair.engine.publish(manifest, "test", policy, None, 1, pair.now).unwrap();
+    pair.engine.publish(release::firmware(""), "test", policy, None, 1, pair.now).unwrap();
     pair.seen.clear();
     let mut committed = 0;
     for _ in 0..20 {
