@@ -155,20 +155,20 @@ pub(super) struct Proposal {
 type Paths = BTreeMap<(Option<Version>, Vec<ReleaseId>), u64>;
 
 #[derive(Default)]
-struct Survey {
+struct Survey<'f> {
     plan: Plan,
     paths: Paths,
     // By stratum, targets and those that could be granted now.
-    strata: BTreeMap<[String; 3], (u64, u64)>,
+    strata: BTreeMap<[&'f str; 3], (u64, u64)>,
     conflicts: BTreeMap<OperationId, u64>,
 }
 
-impl Survey {
-    fn count(&mut self, proposal: &Proposal, device: &Device, verdict: Eligibility) {
+impl<'f> Survey<'f> {
+    fn count(&mut self, proposal: &Proposal, device: &'f Device, verdict: Eligibility) {
         let release = &proposal.release;
         if !matches!(verdict, Eligibility::Excluded { .. }) {
             let parts = parts_under(&proposal.policy, version_of(release, device), device);
-            let (targets, ready) = self.strata.entry(parts.map(str::to_owned)).or_default();
+            let (targets, ready) = self.strata.entry(parts).or_default();
             *targets += 1;
             *ready += u64::from(matches!(verdict, Eligibility::Eligible { .. }));
         }
