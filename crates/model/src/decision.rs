@@ -657,19 +657,15 @@ impl fmt::Display for EValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // 10^0.1 to 10^0.9, as two figures.
         const TENTHS: [u64; 10] = [10, 13, 16, 20, 25, 32, 40, 50, 63, 79];
-        let tenths = self.0.unsigned_abs();
-        let power = u32::try_from(tenths / 10).unwrap_or(u32::MAX);
-        match (self.0, power) {
-            (..0, _) => f.write_str("below 1"),
-            (_, 0) => {
-                let figures = TENTHS[self.0.unsigned_abs() as usize % 10];
-                write!(f, "{}.{}", figures / 10, figures % 10)
-            }
-            (_, 1..4) => {
-                let figures = TENTHS[self.0.unsigned_abs() as usize % 10];
-                write!(f, "{}", figures * 10_u64.pow(power - 1))
-            }
-            _ => write!(f, "10^{}.{}", tenths / 10, tenths % 10),
+        let Ok(tenths) = u64::try_from(self.0) else { return f.write_str("below 1") };
+        let (power, tenth) = (tenths / 10, tenths % 10);
+        let figures = TENTHS[tenth as usize];
+        match power {
+            0 => write!(f, "{}.{}", figures / 10, figures % 10),
+            1 => write!(f, "{figures}"),
+            2 => write!(f, "{}", figures * 10),
+            3 => write!(f, "{}", figures * 100),
+            _ => write!(f, "10^{power}.{tenth}"),
         }
     }
 }
