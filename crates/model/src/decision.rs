@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Counts, EvidenceInputs, FailedShare, Gate, Judged, OperationId, Phase, Policy, Rate, Standing,
-    Time,
+    Counts, EValue, EvidenceInputs, Exact, FailedShare, Gate, Judged, OperationId, Phase, Policy,
+    Rate, Standing, Time,
 };
 
 /// What was measured over a window of elements (paper A §III-C, Aggregation). The denominator
@@ -375,7 +375,13 @@ pub enum Reason {
         stratum: String,
         /// The upper bound of its rate of faults, the largest of all strata.
         rate_upper: Rate,
-        /// Updated and granted devices that may still turn out to be harmed.
+        /// Its failures and events above the expected ones, in devices, rounded.
+        #[serde(default)]
+        excess: u64,
+        /// Its updated devices.
+        #[serde(default)]
+        updated: u64,
+        /// Updated and granted devices of all strata that may still turn out to be harmed.
         unresolved: u64,
     },
     /// The server answers late: fewer devices are changed at a time.
@@ -389,8 +395,8 @@ pub enum Reason {
     /// The strata together are beyond the limit; those that may have caused it pause.
     #[serde(rename = "evidence.alarm")]
     Alarm {
-        /// E-value over all strata, in tenths of its common logarithm.
-        e_log10_tenths: i64,
+        /// ln of the e-value over all strata.
+        log_e: Exact,
         /// Strata that pause.
         suspects: Vec<String>,
     },
@@ -412,10 +418,10 @@ pub enum Reason {
     EvidenceAgainstAll {
         /// The phase.
         phase: Phase,
-        /// E-value over all strata, in tenths of its common logarithm.
-        e_log10_tenths: i64,
-        /// The limit, likewise.
-        limit_log10_tenths: i64,
+        /// ln of the largest e-value, of all strata or of one.
+        log_e: Exact,
+        /// ln of the limit.
+        log_limit: Exact,
         /// Failures and events above the expected ones, in devices, rounded.
         excess: u64,
         /// Devices updated.
@@ -575,19 +581,20 @@ impl Reason {
     /// The reasons of regulation by evidence.
     fn fmt_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Budget { budget, stratum, rate_upper, unresolved } => {
-                fmt_bound(f, stratum, *rate_upper)?;
-                write!(f, ", {} not judged yet, a budget of {budget}", Devices(*unresolved))
+            Self::Budget { budget, stratum, rate_upper, excess, updated, unresolved } => {
+                fmt_bound(f, stratum, *rate_upper, [*excess, *updated])?;
+                let all = if stratum.is_empty() { "" } else { " in all" };
+                write!(f, ", {}{all} not judged yet, a budget of {budget}", Devices(*unresolved))
             }
             Self::Servers { ratio, limit } => write!(
                 f,
                 "the server takes {ratio} of its usual time to answer, so at most {} may be changed at a time",
                 Devices(*limit)
             ),
-            Self::Alarm { e_log10_tenths, suspects } => write!(
+            Self::Alarm { log_e, suspects } => write!(
                 f,
                 "the strata together show harm (E = {}); pausing {}",
-                EValue(*e_log10_tenths),
+                EValue::from_ln(*log_e),
                 listed(suspects)
             ),
             Self::Cleared => f.write_str("the alarm is over"),
@@ -597,19 +604,13 @@ impl Reason {
                 listed(strata),
                 Devices(*updated),
             ),
-            Self::EvidenceAgainstAll {
-                phase,
-                e_log10_tenths,
-                limit_log10_tenths,
-                excess,
-                updated,
-            } => {
+            Self::EvidenceAgainstAll { phase, log_e, log_limit, excess, updated } => {
                 write!(
                     f,
                     "the change does harm in phase {phase}: of {} updated {excess} more than usual failed, crashed or fell silent (E = {}, the limit is {})",
                     Devices(*updated),
-                    EValue(*e_log10_tenths),
-                    EValue(*limit_log10_tenths)
+                    EValue::from_ln(*log_e),
+                    EValue::from_ln(*log_limit)
                 )
             }
             Self::Watching { holdback, until } => write!(
@@ -639,34 +640,26 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "no stratum".to_owned() } else { names.join("; ") }
 }
 
-/// What is known of the stratum of which least is.
-fn fmt_bound(f: &mut fmt::Formatter<'_>, stratum: &str, rate_upper: Rate) -> fmt::Result {
-    match (rate_upper < Rate::percent(100), stratum) {
-        (true, "") => write!(f, "at most {rate_upper} of the devices are harmed (95 % sure)"),
-        (true, _) => write!(f, "at most {rate_upper} are harmed of {stratum} (95 % sure)"),
-        (false, "") => f.write_str("how many it harms is not known yet"),
-        (false, _) => write!(f, "how many it harms of {stratum} is not known yet"),
-    }
-}
-
-/// An e-value, given in tenths of its common logarithm: a number of one or two figures as long as
-/// that is easy to read, and a power of ten beyond.
-struct EValue(i64);
-
-impl fmt::Display for EValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // 10^0.1 to 10^0.9, as two figures.
-        const TENTHS: [u64; 10] = [10, 13, 16, 20, 25, 32, 40, 50, 63, 79];
-        let Ok(tenths) = u64::try_from(self.0) else { return f.write_str("below 1") };
-        let (power, tenth) = (tenths / 10, tenths % 10);
-        let figures = TENTHS[tenth as usize];
-        match power {
-            0 => write!(f, "{}.{}", figures / 10, figures % 10),
-            1 => write!(f, "{figures}"),
-            2 => write!(f, "{}", figures * 10),
-            3 => write!(f, "{}", figures * 100),
-            _ => write!(f, "10^{power}.{tenth}"),
+/// What is known of the stratum of which least is; `harmed` is how many beyond the usual, of how
+/// many.
+fn fmt_bound(
+    f: &mut fmt::Formatter<'_>,
+    stratum: &str,
+    rate_upper: Rate,
+    harmed: [u64; 2],
+) -> fmt::Result {
+    let of = if stratum.is_empty() { String::new() } else { format!(" of {stratum}") };
+    let devices = if stratum.is_empty() { " of the devices" } else { "" };
+    match (rate_upper < Rate::percent(100), harmed) {
+        (true, _) => {
+            write!(f, "at most {rate_upper}{devices} are harmed{of} (95 % sure)")
         }
+        (false, [0, _]) => write!(f, "how many it harms{of} is not known yet"),
+        (false, [excess, updated]) => write!(
+            f,
+            "it may harm all{devices}{of}: of {} updated {excess} more than usual failed, crashed or fell silent",
+            Devices(updated)
+        ),
     }
 }
 
@@ -772,31 +765,17 @@ impl fmt::Display for Decision {
 mod tests {
     use super::*;
 
-    #[test]
-    fn e_values_read_as_numbers_until_they_are_long() {
-        for (tenths, text) in [
-            (-3, "below 1"),
-            (0, "1.0"),
-            (5, "3.2"),
-            (10, "10"),
-            (23, "200"),
-            (39, "7900"),
-            (40, "10^4.0"),
-            (93, "10^9.3"),
-        ] {
-            assert_eq!(EValue(tenths).to_string(), text, "{tenths}");
-        }
-    }
-
     /// What is at risk is said of the stratum that it is true of, and a limit that does not bind
     /// is not given as a size.
     #[test]
     fn decisions_by_evidence_say_what_they_allow() {
-        let check = |stratum: &str, percent: u32, speed: u32, sentence: &str| {
+        let check = |stratum: &str, percent: u32, excess: u64, speed: u32, sentence: &str| {
             let reason = Reason::Budget {
                 budget: 30,
                 stratum: stratum.to_owned(),
                 rate_upper: Rate::percent(percent),
+                excess,
+                updated: 3,
                 unresolved: 12,
             };
             let verdict = Verdict::Allow {
@@ -822,12 +801,21 @@ mod tests {
         check(
             "hardware C",
             42,
+            0,
             10_000,
-            "Allow 40 devices in all: at most 42 % are harmed of hardware C (95 % sure), 12 devices not judged yet, a budget of 30",
+            "Allow 40 devices in all: at most 42 % are harmed of hardware C (95 % sure), 12 devices in all not judged yet, a budget of 30",
+        );
+        check(
+            "hardware C",
+            100,
+            3,
+            10_000,
+            "Allow 40 devices in all: it may harm all of hardware C: of 3 devices updated 3 more than usual failed, crashed or fell silent, 12 devices in all not judged yet, a budget of 30",
         );
         check(
             "",
             100,
+            0,
             5,
             "Allow 40 devices in all, 5 at a time: how many it harms is not known yet, 12 devices not judged yet, a budget of 30",
         );

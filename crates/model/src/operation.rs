@@ -181,6 +181,17 @@ pub enum Scope {
     },
 }
 
+impl Scope {
+    /// Whether a device can be a target at all.
+    #[must_use]
+    pub fn includes(&self, device: DeviceId) -> bool {
+        match self {
+            Self::Fleet => true,
+            Self::Picked { devices } => devices.binary_search(&device).is_ok(),
+        }
+    }
+}
+
 /// Paper A's states, and Paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -32,7 +32,7 @@ pub use error::{OpenError, OrderError, PublishError};
 pub use generation::{Seats, seats};
 pub use loops::Loops;
 pub use message::{
-    Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath,
+    Dispatch, Event, OpenRequest, Output, Plan, Planned, PlannedConflict, PlannedPath, StoppedBy,
 };
 pub use regulation::{holdback, judged, regulate, replay};
 pub use replay::{Difference, Differing, Part, Replay};

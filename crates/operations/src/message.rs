@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{
     Agreement, AttemptState, Change, Decision, DeviceId, Manifest, OperationId, OperationState,
-    Origin, Policy, Record, ReleaseId, ReportedRates, ResourcePath, Scope, Version,
+    Origin, Policy, Record, ReleaseId, ReportedRates, ResourcePath, Scope, StratumName, Version,
 };
 
 /// An order to open an operation.
@@ -185,6 +185,8 @@ pub struct Plan {
     pub paths: Vec<PlannedPath>,
     /// Open operations that stand in the way of some targets.
     pub conflicts: Vec<PlannedConflict>,
+    /// Operations in which evidence stopped the release, the newest last.
+    pub stopped_by: Vec<StoppedBy>,
     /// Devices granted first.
     pub first_speed: u32,
     /// Most devices in an element, or under evidence at a time.
@@ -219,6 +221,15 @@ pub struct PlannedConflict {
     pub operation: OperationId,
     /// Targets it changes now or has next.
     pub devices: u64,
+}
+
+/// An operation in which evidence stopped a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedBy {
+    /// The operation.
+    pub operation: OperationId,
+    /// The strata it stopped.
+    pub strata: Vec<StratumName>,
 }
 
 /// From generation to enforcement: the devices to process in one iteration (paper A's DM

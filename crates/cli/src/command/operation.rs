@@ -126,6 +126,9 @@ fn start(arguments: &Start, client: &Client, output: &Output) -> Result<Exit, Fa
         policy,
         by: Some(operator()),
     };
+    for remark in &plan.remarks {
+        output.note(&format!("remark: {remark}"));
+    }
     let operation = client.start(&request, Some(&idempotency_key()))?;
     if arguments.wait.wait {
         return watch::run(&operation.name, &arguments.wait, client, output);

@@ -134,6 +134,8 @@ pub(crate) fn under_evidence() -> OperationDetail {
                 stratum: "hardware B, version 1.0.0".to_owned(),
                 budget: 50,
                 rate_upper: model::Rate::basis_points(42),
+                excess: 0,
+                updated: 210,
                 unresolved: 1_204,
             },
         ),

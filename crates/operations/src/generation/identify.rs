@@ -310,12 +310,7 @@ fn hardware(question: &Question<'_>, device: &Device) -> Verdict {
 }
 
 fn picked(scope: &Scope, device: DeviceId) -> Verdict {
-    match scope {
-        Scope::Picked { devices } if devices.binary_search(&device).is_err() => {
-            excluded(Exclusion::NotPicked)
-        }
-        Scope::Picked { .. } | Scope::Fleet => Ok(()),
-    }
+    if scope.includes(device) { Ok(()) } else { excluded(Exclusion::NotPicked) }
 }
 
 fn known_version(question: &Question<'_>, device: &Device) -> Verdict {

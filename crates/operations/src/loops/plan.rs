@@ -37,6 +37,7 @@ impl Loops {
         });
         let strata: Vec<(u64, u64)> = survey.strata.values().copied().collect();
         let mut plan = survey.into_plan(&proposal.release, &proposal.graph);
+        plan.stopped_by = self.stopped_by(proposal.release.id);
         let (policy, targets) = (&proposal.policy, plan.targets());
         plan.first_speed = regulation::first_speed(policy, targets);
         plan.speed_max = regulation::speed_max(policy, targets);

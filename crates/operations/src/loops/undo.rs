@@ -1,6 +1,6 @@
 //! Undoing what evidence stopped: an operation of its own, back to the version before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
@@ -9,9 +9,9 @@ use model::{
 };
 
 use super::{Loops, Run};
-use crate::OpenRequest;
 use crate::generation::version_of;
 use crate::mix::mix;
+use crate::{OpenRequest, StoppedBy};
 
 impl Loops {
     /// After a stop by evidence, and whenever another device turns out to have taken the change,
@@ -57,6 +57,22 @@ impl Loops {
             }
         }
         self.paths_changed |= self.graph.set_stopped(stopped);
+    }
+
+    /// The operations in which evidence stopped a release or a part of its targets, since it was
+    /// last brought to all.
+    pub(super) fn stopped_by(&self, release: ReleaseId) -> Vec<StoppedBy> {
+        let mut found = Vec::new();
+        for run in self.runs.values().filter(|run| run.operation().release == release) {
+            let Operation { id, state, .. } = run.operation();
+            if run.has_harmed() {
+                let strata = run.harmed_strata().map(|stratum| stratum.name.clone()).collect();
+                found.push(StoppedBy { operation: *id, strata });
+            } else if *state == OperationState::Finished {
+                found.clear();
+            }
+        }
+        found
     }
 
     /// Freezes operations of later releases of that name, and follow-ups of the operation. They
@@ -133,22 +149,16 @@ impl Loops {
         let mut devices: BTreeMap<ReleaseId, Vec<DeviceId>> = BTreeMap::new();
         let Some(run) = self.runs.get(&id) else { return devices };
         let section = &run.release.manifest.release;
-        let undone: BTreeSet<DeviceId> = self
-            .runs
-            .values()
-            .filter(|other| other.operation().origin == Origin::Undo { reverts: id })
-            .flat_map(|other| match &other.operation().scope {
-                Scope::Picked { devices } => devices.as_slice(),
-                Scope::Fleet => &[],
-            })
-            .copied()
-            .collect();
+        let undos: Vec<&Operation> = self.undos_of(id).collect();
         for assignment in run.assignments.values() {
             let Some(device) = fleet.device(assignment.device) else { continue };
             let took = assignment.state == AttemptState::Succeeded
                 && version_of(&run.release, device) == Some(&section.version);
             let known = Some(assignment);
-            if !took || undone.contains(&device.id) || !run.is_harmed(device, known) {
+            if !took
+                || undos.iter().any(|undo| undo.scope.includes(device.id))
+                || !run.is_harmed(device, known)
+            {
                 continue;
             }
             let before = assignment.version_before.as_ref();

@@ -20,11 +20,18 @@ impl Loops {
     /// The newest operation that undoes this one.
     #[must_use]
     pub fn undone_by(&self, operation: OperationId) -> Option<OperationId> {
-        let undoes = |one: &&Operation| match one.origin {
-            Origin::Undo { reverts } => reverts == operation,
-            _ => false,
-        };
-        self.operations().filter(undoes).map(|one| one.id).max()
+        self.undos_of(operation).map(|one| one.id).max()
+    }
+
+    /// The newest operation that undoes this one on a device.
+    #[must_use]
+    pub fn undone_on(&self, operation: OperationId, device: DeviceId) -> Option<OperationId> {
+        let picks = |one: &&Operation| one.scope.includes(device);
+        self.undos_of(operation).filter(picks).map(|one| one.id).max()
+    }
+
+    pub(super) fn undos_of(&self, operation: OperationId) -> impl Iterator<Item = &Operation> {
+        self.operations().filter(move |one| one.origin == Origin::Undo { reverts: operation })
     }
 
     /// One operation.

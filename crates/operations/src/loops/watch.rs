@@ -103,7 +103,7 @@ impl Loops {
         for at in 0..self.by_urgency.len() {
             let id = self.by_urgency[at];
             let Some(run) = self.runs.get(&id) else { continue };
-            if !run.concerns(device.id) {
+            if !run.operation().scope.includes(device.id) {
                 continue;
             }
             let by = reserved.filter(|(urgency, _)| *urgency < run.urgency).map(|(_, by)| by);
@@ -349,14 +349,6 @@ fn covered(
 }
 
 impl Run {
-    /// Whether a device can be a target at all; spares hand-picked operations the whole fleet.
-    fn concerns(&self, device: DeviceId) -> bool {
-        match &self.operation().scope {
-            Scope::Fleet => true,
-            Scope::Picked { devices } => devices.binary_search(&device).is_ok(),
-        }
-    }
-
     fn set_place(&mut self, device: &Device, place: Place) -> Place {
         if self.operation().state.is_final() {
             return place;

@@ -4,7 +4,7 @@
 //! ([`crate::evidence::Panel`]). [`judged`] is the whole judgement; [`decide`] turns it into one
 //! step and its reason.
 
-use libm::{log10, round};
+use libm::round;
 use model::{
     Evidence as Rule, EvidenceInputs, Exact, Gate, Inputs, Judged, Phase, Rate, Reason,
     StratumInputs, StratumRuling, StratumScope, Verdict,
@@ -262,8 +262,8 @@ fn harm(judged: &Judged, phase: Phase) -> Reason {
     let highest = closed.fold(judged.log_global.value(), f64::max);
     Reason::EvidenceAgainstAll {
         phase,
-        e_log10_tenths: log10_tenths(highest),
-        limit_log10_tenths: log10_tenths(judged.log_limit.value()),
+        log_e: Exact::new(highest),
+        log_limit: judged.log_limit,
         excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),
         updated: judged.strata.iter().map(|stratum| stratum.updated).sum(),
     }
@@ -332,7 +332,7 @@ fn reason(inputs: &Inputs, evidence: &EvidenceInputs, judged: &Judged) -> Reason
         let suspects =
             judged.strata.iter().filter(|stratum| stratum.scope == StratumScope::Suspect);
         return Reason::Alarm {
-            e_log10_tenths: log10_tenths(judged.log_global.value()),
+            log_e: judged.log_global,
             suspects: suspects.map(|stratum| stratum.name.to_string()).collect(),
         };
     }
@@ -373,6 +373,8 @@ fn reason(inputs: &Inputs, evidence: &EvidenceInputs, judged: &Judged) -> Reason
             .filter(|_| judged.strata.len() > 1)
             .map_or_else(String::new, |stratum| stratum.name.to_string()),
         rate_upper: rate(least_known.map_or(0.0, |stratum| stratum.rate_upper.value())),
+        excess: sum(least_known.iter().map(|stratum| stratum.excess)),
+        updated: least_known.map_or(0, |stratum| stratum.updated),
         unresolved: sum(judged.strata.iter().map(|stratum| stratum.unresolved)),
     }
 }
@@ -402,11 +404,6 @@ fn whole(value: f64) -> u64 {
 )]
 fn rate(ratio: f64) -> Rate {
     Rate::basis_points(libm::ceil((ratio.max(0.0) * 10_000.0) - 1e-9) as u32)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
-fn log10_tenths(log_e: f64) -> i64 {
-    round(log_e * log10(std::f64::consts::E) * 10.0) as i64
 }
 
 /// Part of the budget that installations under way may cost.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use model::{
     Arm, AttemptState, Criticality, Decision, DeviceId, Eligibility, Evidence, Fault, FaultKind,
     Fleet, Gate, HealthEventKind, Latency, Look, OperationId, OperationState, Origin, Policy,
-    Presence, Progress, Rate, Reason, Record, Rule, Span, StratumScope, Time, Undo, Verdict,
+    Presence, Progress, Rate, Reason, Record, Rule, Scope, Span, StratumScope, Time, Undo, Verdict,
     Version,
 };
 
 use super::world::Durable;
 use super::{config, device, firmware, policy};
-use crate::{Dispatch, Loops, Output};
+use crate::{Dispatch, Loops, Output, Planned};
 
 /// A fleet that calls every ten seconds, and what becomes of it.
 pub(super) struct Field {
@@ -351,9 +351,8 @@ fn the_plan_says_how_many_the_first_look_grants() {
     let mut field = Field::new(500, |_| Fate::Well);
     let policy = Policy { rule: Rule::Evidence(quick()), ..policy() };
     let manifest = firmware("sensor", "2.0.0", "");
-    let planned = crate::Planned::Manifest(&manifest);
-    let plan =
-        field.loops.plan(planned, &model::Scope::Fleet, &policy, &field.fleet, field.now).unwrap();
+    let planned = Planned::Manifest(&manifest);
+    let plan = field.loops.plan(planned, &Scope::Fleet, &policy, &field.fleet, field.now).unwrap();
     assert_eq!(plan.budget, Some(20));
     let id = field.publish(quick());
     field.turn();
@@ -451,6 +450,13 @@ fn what_evidence_stopped_is_undone() {
         }
         assert_eq!(field.run(undoing, 2_000), OperationState::Finished);
         assert_eq!((field.updated("A"), field.updated("B")), (400, 0));
+        let release = field.loops.operation(id).unwrap().release;
+        let (planned, scope) = (Planned::Release(release), Scope::Fleet);
+        let plan =
+            field.loops.plan(planned, &scope, &Policy::default(), &field.fleet, field.now).unwrap();
+        let stopped: Vec<&str> =
+            plan.stopped_by.iter().flat_map(|it| &it.strata).map(|it| &*it.hardware).collect();
+        assert_eq!((plan.stopped_by[0].operation, stopped), (id, vec!["B"]));
         for _ in 0..100 {
             field.tick();
         }

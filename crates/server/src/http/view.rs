@@ -157,6 +157,10 @@ impl<'a> View<'a> {
             State::Succeeded => {
                 report.verdict = WhyVerdict::Succeeded;
                 report.sentence = format!("proved to run {goal}");
+                let undo = self.loops.undone_on(known.operation, known.device);
+                if let Some(undo) = undo.and_then(|id| self.loops.operation(id)) {
+                    report.sentence.push_str(&self.undone(undo, known.device));
+                }
             }
             State::Failed { fault } => {
                 report.verdict = WhyVerdict::Failed;
@@ -183,6 +187,24 @@ impl<'a> View<'a> {
             }
         }
         true
+    }
+
+    /// What became of the undoing of a device, after a sentence on the change that is undone.
+    fn undone(&self, undo: &Operation, device: model::DeviceId) -> String {
+        use model::AttemptState as State;
+        let id = undo.id;
+        let before = self
+            .loops
+            .release(undo.release)
+            .map_or_else(String::new, |release| format!(" to {}", version(release)));
+        match self.loops.assignment(id, device).map(|known| &known.state) {
+            Some(State::Succeeded) => format!(", and was taken back{before} by {id}"),
+            Some(State::Failed { .. } | State::Silent) => {
+                format!("; {id} failed to take it back{before}")
+            }
+            _ if undo.state.is_final() => format!("; {id} ended without taking it back{before}"),
+            _ => format!("; {id} is to take it back{before}"),
+        }
     }
 
     fn identified(&self, eligibility: Eligibility, report: &mut WhyReport) {
@@ -418,8 +440,19 @@ pub(super) fn plan(plan: &::operations::Plan, manifest: &model::Manifest) -> Pla
         speed_max: plan.speed_max.into(),
         budget: plan.budget,
         conflicts: plan.conflicts.iter().map(|conflict| conflict.operation.into()).collect(),
-        remarks: manifest.lint(),
+        remarks: plan.stopped_by.iter().map(stopped_by).chain(manifest.lint()).collect(),
     }
+}
+
+/// What a plan says of an operation in which evidence stopped the release.
+fn stopped_by(stopped: &::operations::StoppedBy) -> String {
+    let strata: Vec<String> = stopped.strata.iter().map(ToString::to_string).collect();
+    format!(
+        "evidence stopped this release in {} ({}); if the fault is the release's own, publish a \
+         corrected one instead",
+        stopped.operation,
+        strata.join("; ")
+    )
 }
 
 /// Whether a release's manifest names a device's kind and hardware.
