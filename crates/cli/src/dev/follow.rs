@@ -39,6 +39,8 @@ pub(super) struct Follow {
     events: mpsc::Receiver<Result<Event, ClientError>>,
     /// The operation of the sample release; none until it is published.
     sampled: Option<String>,
+    /// Whether that operation ended in an earlier trial in the same folder.
+    is_old: bool,
     /// Whether the release that rests on the sample release is still to be published.
     later_due: bool,
     /// The operation that was opened last.
@@ -81,6 +83,7 @@ impl Follow {
             data,
             arrivals,
             sampled: None,
+            is_old: false,
             newest: None,
             ended: false,
             result: None,
@@ -265,6 +268,9 @@ impl Follow {
         let sample = self.sample.clone();
         let Opened { operation, words } = self.ask(move |client| sample.publish(client)).await?;
         self.screen.say(&format!("{} known; {words}", view::devices(known)))?;
+        let name = operation.name.clone();
+        let found = self.ask(move |client| client.operation(&name).map_err(Failure::from)).await?;
+        self.is_old = found.summary.state.is_final();
         self.sampled = Some(operation.name);
         Ok(())
     }
@@ -288,13 +294,14 @@ impl Follow {
 
     /// Shows the end of an operation.
     async fn tell_end(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
-        let took = self.started.elapsed();
+        let took = format!("after {} s", self.started.elapsed().as_secs());
         let summary = &detail.summary;
         let name = &summary.name;
+        let is_old = self.is_old && self.sampled.as_ref() == Some(name);
         // What led to the end is on its way. A large fleet never ceases to say something, so its
         // silence is not waited for.
         let last = tokio::time::Instant::now() + LAST_EVENTS;
-        while self.end_told.as_ref() != Some(name) {
+        while !is_old && self.end_told.as_ref() != Some(name) {
             let Ok(Some(Ok(event))) = tokio::time::timeout_at(last, self.events.recv()).await
             else {
                 break;
@@ -302,9 +309,9 @@ impl Follow {
             self.take_event(&event)?;
         }
         self.screen.say(&format!(
-            "{name} {} after {} s: {}",
+            "{name} {} {}: {}",
             view::standing(summary, self.screen.paint()),
-            took.as_secs(),
+            if is_old { "before this start" } else { &took },
             view::counts(&summary.counts),
         ))
     }
