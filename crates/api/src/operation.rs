@@ -720,6 +720,9 @@ pub struct Plan {
     pub paths: Vec<PathCount>,
     /// Devices granted first.
     pub first_speed: u32,
+    /// Whether these are devices a minute, as under AWS IoT Jobs' rule.
+    #[serde(default)]
+    pub first_per_minute: bool,
     /// Most devices in an element; under the rule `evidence`, most at a time.
     pub speed_max: u64,
     /// Devices that may be harmed before a stop; only under the rule `evidence`, which decides by

@@ -285,7 +285,7 @@ pub(crate) struct DeviceList {
 #[derive(Debug, Args)]
 pub(crate) struct Limit {
     /// Most entries to print [default: all]
-    #[arg(long, value_name = "N", value_parser = parse::whole::<usize>)]
+    #[arg(long, value_name = "N", value_parser = parse::entries)]
     pub(crate) limit: Option<usize>,
 }
 
@@ -439,13 +439,12 @@ pub(crate) struct Plan {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = FAULT_HELP)]
+#[command(
+    after_help = FAULT_HELP,
+    group = clap::ArgGroup::new("fleet").required(true).args(["release", "file", "scenario_file"])
+)]
 pub(crate) struct Rehearse {
     /// NAME@VERSION, NAME for its newest version, a number, or a name like rel-2
-    #[arg(
-        required_unless_present_any = ["file", "scenario_file"],
-        conflicts_with = "file"
-    )]
     pub(crate) release: Option<String>,
 
     /// Manifest of a release that is not published yet
@@ -462,7 +461,7 @@ pub(crate) struct Rehearse {
     #[arg(long = "fault", value_name = "SPEC")]
     pub(crate) faults: Vec<Chosen>,
 
-    /// Rehearse on the fleet of this scenario instead, such as one that --to wrote
+    /// Rehearse on the fleet of this scenario, such as one that --to wrote, and ask no server
     #[arg(long, value_name = "FILE", conflicts_with = "devices")]
     pub(crate) scenario_file: Option<PathBuf>,
 

@@ -18,6 +18,14 @@ pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     T::try_from(number).map_err(|_| too_large())
 }
 
+/// A number of entries to print.
+pub(crate) fn entries(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        0 => Err("0 entries are none; give at least 1, or leave it out for all".to_owned()),
+        entries => Ok(entries),
+    }
+}
+
 /// A number of simulated devices.
 pub(crate) fn simulated(text: &str) -> Result<usize, String> {
     let devices = whole(text)?;
@@ -68,6 +76,8 @@ mod tests {
         ] {
             check(whole::<u16>(text).err(), expected);
         }
+        check(entries("1").err(), "");
+        check(entries("0").err(), "at least 1");
         check(simulated("50000").err(), "");
         check(simulated("50001").err(), "give at most 50000");
         check(simulated("many").err(), "`many` is not a whole number");

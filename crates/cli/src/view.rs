@@ -158,12 +158,20 @@ pub(crate) fn replay(report: &ReplayReport, paint: Paint) -> Vec<String> {
     let verdict = if report.all_equal {
         paint.good("every decision comes out the same")
     } else {
-        paint.bad(format!("{different} decision(s) come out differently"))
+        paint.bad(match different {
+            1 => "1 decision comes out differently".to_owned(),
+            _ => format!("{different} decisions come out differently"),
+        })
     };
     let mut lines = vec![format!("{}: {verdict}", paint.strong(&report.operation.name))];
+    let orders = match orders {
+        0 => String::new(),
+        1 => ", 1 ordered by an operator".to_owned(),
+        _ => format!(", {orders} ordered by an operator"),
+    };
     lines.push(labelled(
         "decisions",
-        &format!("{equal} the same, {different} different, {orders} order(s)"),
+        &format!("{equal} the same, {different} different{orders}"),
         paint,
     ));
     if *looks > 0 {

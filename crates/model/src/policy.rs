@@ -160,7 +160,10 @@ impl Policy {
     /// # Errors
     /// A text that points at the line and the field.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let policy: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let policy: Self = toml::from_str(text).map_err(|error| {
+            let is_kind_missing = error.message().contains("missing field `kind`");
+            format!("{error}{}", if is_kind_missing { KIND_MISSING } else { "" })
+        })?;
         policy.validated()
     }
 
@@ -238,7 +241,12 @@ impl Policy {
 
 /// What decides on the next element.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table with a `kind`, such as [rule] with kind = \"evidence\""
+)]
 pub enum Rule {
     /// Paper A §III-E: tolerated error rates by phase, speed by the variation of the metrics.
     Threshold,
@@ -394,7 +402,12 @@ impl PerPhase {
 /// Paper A's four strategies (§III-E): the size of the next element over k, the net number of
 /// favourable iterations, with b₀ the size of the first. All are clamped to 1 and the maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(
+    tag = "kind",
+    rename_all = "snake_case",
+    deny_unknown_fields,
+    expecting = "a table with a `kind`, such as [strategy] with kind = \"linear\" and add = 10"
+)]
 pub enum Strategy {
     /// b₀ + add·k.
     Linear {
@@ -438,7 +451,28 @@ impl Default for Retry {
     }
 }
 
+/// Follows an error about a rule or a strategy that does not say which it is.
+const KIND_MISSING: &str = "a rule and a strategy need their `kind` beside their keys, e.g. \
+                            `kind = \"evidence\"` under `[rule]`\n";
 /// Most maintenance windows of one policy; each is looked at for each device.
 const WINDOWS_MAX: usize = 32;
 /// Clocks on earth are at most 14 hours ahead of UTC.
 const OFFSET_MINUTES_MAX: u32 = 840;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_without_its_kind_is_refused_with_what_would_be_right() {
+        for (text, said) in [
+            ("rule = \"evidence\"", "such as [rule] with kind = \"evidence\""),
+            ("rule = { kind = \"evidense\" }", "unknown variant `evidense`"),
+            ("[rule.evidence]\nbudget = 5", "`kind = \"evidence\"` under `[rule]`"),
+            ("strategy = \"linear\"", "such as [strategy] with kind = \"linear\""),
+        ] {
+            let error = Policy::from_toml(text).unwrap_err();
+            assert!(error.contains(said), "`{said}` is missing: {error}");
+        }
+    }
+}

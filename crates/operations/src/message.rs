@@ -189,6 +189,8 @@ pub struct Plan {
     pub stopped_by: Vec<StoppedBy>,
     /// Devices granted first.
     pub first_speed: u32,
+    /// Whether these are devices a minute.
+    pub is_rate: bool,
     /// Most devices in an element, or under evidence at a time.
     pub speed_max: u32,
     /// Devices that may be harmed before a stop; none under other rules than evidence.

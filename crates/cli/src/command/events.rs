@@ -14,6 +14,10 @@ use crate::view;
 
 /// Prints events, those the server remembers and with `-f` those to come.
 pub(super) fn run(arguments: &Events, client: &Client, output: &Output) -> Result<Exit, Failure> {
+    // No event is of an operation that is not there.
+    if let Some(operation) = &arguments.operation {
+        client.operation(operation)?;
+    }
     // A stream from before the first event brings all that are remembered; without it, only new
     // ones come.
     let since = if arguments.follow { arguments.since } else { Some(arguments.since.unwrap_or(0)) };

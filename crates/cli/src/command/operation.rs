@@ -84,17 +84,7 @@ fn print_plan(plan: &api::Plan, output: &Output) -> Result<(), Failure> {
             plan.targets, plan.eligible, plan.waiting, plan.excluded
         ),
     )?;
-    let (first, most) = (view::devices(plan.first_speed.into()), plan.speed_max);
-    match plan.budget {
-        Some(budget) => line(
-            "elements",
-            &format!(
-                "{first} first, then as many as the evidence and a budget of {budget} harmed \
-                 devices allow, {most} at a time at most"
-            ),
-        )?,
-        None => line("elements", &format!("{first} first, {most} at most"))?,
-    }
+    line("elements", &elements(plan))?;
     for path in &plan.paths {
         let through = path.through.join(" → ");
         line("path", &format!("{} → {through}  {}", path.from, view::devices(path.devices)))?;
@@ -107,6 +97,27 @@ fn print_plan(plan: &api::Plan, output: &Output) -> Result<(), Failure> {
         line("also open", &format!("{} on some of the same devices", conflict.name))?;
     }
     plan.remarks.iter().try_for_each(|remark| line("remark", remark))
+}
+
+/// How many devices are updated at a time.
+fn elements(plan: &api::Plan) -> String {
+    let (first, most) = (view::devices(plan.first_speed.into()), plan.speed_max);
+    match plan.budget {
+        Some(budget) => {
+            // A limit that all targets fit into is none.
+            let limit = if most < plan.targets {
+                format!(", {most} at a time at most")
+            } else {
+                String::new()
+            };
+            format!(
+                "{first} first, then as many as the evidence and a budget of {budget} harmed \
+                 devices allow{limit}"
+            )
+        }
+        None if plan.first_per_minute => format!("{first} a minute first"),
+        None => format!("{first} first, {most} at most"),
+    }
 }
 
 fn start(arguments: &Start, client: &Client, output: &Output) -> Result<Exit, Failure> {

@@ -26,7 +26,9 @@ fn wrong_usage_is_code_2_and_says_what_is_right() {
     check(&["dev", "--timeout", "5"], 2, &["`5` is not a span of time", "90s"]);
     check(&["dev", "--timeout", "5s"], 2, &["--once"]);
     check(&["operation", "plan"], 2, &["RELEASE"]);
-    check(&["operation", "rehearse"], 2, &["RELEASE"]);
+    check(&["operation", "rehearse"], 2, &["RELEASE", "--file <FILE>", "--scenario-file <FILE>"]);
+    let two_fleets = ["operation", "rehearse", "x", "--scenario-file", "mine.toml"];
+    check(&two_fleets, 2, &["cannot be used with", "--scenario-file"]);
     let rehearse = |fault| ["operation", "rehearse", "x", "--fault", fault];
     check(&rehearse("fire:3%"), 2, &["`fire` is no kind of fault", "write KIND:SHARE"]);
     check(&rehearse("latent:3%"), 2, &["does not say how late", "`latent:5%:12h`"]);
@@ -38,6 +40,7 @@ fn wrong_usage_is_code_2_and_says_what_is_right() {
     check(&["dev", "--sim", "many"], 2, &["`many` is not a whole number", "digits only"]);
     check(&["dev", "--sim", "99999999"], 2, &["give at most 50000"]);
     check(&["sim", "fleet", "--devices", "50001"], 2, &["give at most 50000"]);
+    check(&["device", "list", "--limit", "0"], 2, &["0 entries are none", "at least 1"]);
     check(&["device", "list", "--limit", "-"], 2, &["`-` is not a whole number"]);
 }
 
@@ -157,7 +160,7 @@ fn a_replay_that_differs_is_code_8() {
     check(
         &report(false, differing),
         8,
-        &["1 decision(s) come out differently", "#3 09:00:00", "version 0.0.9", "stored Abort"],
+        &["1 decision comes out differently", "#3 09:00:00", "version 0.0.9", "stored Abort"],
     );
 }
 

@@ -40,6 +40,8 @@ pub enum Measure {
     Harmed,
     /// Share of the runs in which something was stopped that does no harm.
     FalseStops,
+    /// Share of the stopped strata that do no harm: what is missing from a precision of 1.
+    WrongScope,
     /// Hours until nine tenths of the healthy targets were through.
     HoursTo90,
     /// Processor time of a decision, in microseconds.
@@ -78,12 +80,15 @@ impl Bar {
                 (cell.hours_to_90.map(|it| it.mean), cell.hours_to_90.map(|it| it.p95))
             }
             Measure::FalseStops => (Some(cell.false_stops.share), Some(cell.false_stops.upper)),
+            Measure::WrongScope => (cell.precision.map(|precision| 1.0 - precision), None),
             Measure::DecisionUs => (Some(cell.decision_us), None),
             Measure::RegulationS => (Some(cell.device_ns * cell.devices as f64 / 1e9), None),
         };
         let runs_min = match measure {
             Measure::FalseStops if cell.good => STOP_RUNS_MIN,
-            Measure::FalseStops | Measure::Harmed | Measure::HoursTo90 => RUNS_MIN,
+            Measure::FalseStops | Measure::WrongScope | Measure::Harmed | Measure::HoursTo90 => {
+                RUNS_MIN
+            }
             Measure::DecisionUs | Measure::RegulationS => 1,
         };
         Self {
@@ -110,13 +115,14 @@ impl Bar {
     #[must_use]
     pub fn row(&self) -> [String; 8] {
         let value = |value: f64| match self.measure {
-            Measure::FalseStops => percent(value),
+            Measure::FalseStops | Measure::WrongScope => percent(value),
             _ => figures(value),
         };
         let maybe = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), value);
         let measure = match self.measure {
             Measure::Harmed => "devices harmed",
             Measure::FalseStops => "false stops",
+            Measure::WrongScope => "wrong strata",
             Measure::HoursTo90 => "hours to 90 %",
             Measure::DecisionUs => "µs a decision",
             Measure::RegulationS => "s of regulation",
@@ -156,6 +162,7 @@ const BARS: &[(&str, Measure, f64)] = &[
     ("B5", Measure::Harmed, 200.0),
     ("B6", Measure::Harmed, 8.0),
     ("B6", Measure::FalseStops, 0.01),
+    ("B6", Measure::WrongScope, 0.01),
     ("B7", Measure::Harmed, 30.0),
     ("B12", Measure::DecisionUs, 1_000.0),
     ("B12", Measure::RegulationS, 300.0),

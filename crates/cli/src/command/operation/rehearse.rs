@@ -31,15 +31,14 @@ struct Document<'a> {
 
 pub(super) fn run(arguments: &Rehearse, client: &Client, output: &Output) -> Result<Exit, Failure> {
     let policy = read_policy(&arguments.policy)?;
-    let facts = facts(arguments, policy.as_ref(), client)?;
-    let (scenario, figures) = match (&arguments.scenario_file, &facts) {
-        (Some(path), _) => (scenario_of(path)?, Vec::new()),
-        (None, Some(facts)) => {
+    let (facts, scenario, figures) = match &arguments.scenario_file {
+        Some(path) => (None, scenario_of(path)?, Vec::new()),
+        None => {
+            let facts = facts(arguments, policy.as_ref(), client)?;
             let basis = Basis::of(&facts.clone().into_model());
-            let basis = basis.ok_or_else(|| nothing_to_rehearse(facts))?;
-            (basis.scenario, basis.figures)
+            let basis = basis.ok_or_else(|| nothing_to_rehearse(&facts))?;
+            (Some(facts), basis.scenario, basis.figures)
         }
-        (None, None) => return Err(Failure::new(Exit::Usage, "no release is named")),
     };
     let (policy, regulated) = match (&facts, policy, &arguments.policy.policy) {
         (_, Some(given), Some(path)) => (given, format!("by {}", path.display())),
@@ -72,23 +71,19 @@ pub(super) fn run(arguments: &Rehearse, client: &Client, output: &Output) -> Res
     Ok(Exit::Done)
 }
 
-/// What the server knows; not asked for when nothing of it is needed.
+/// What the server knows.
 fn facts(
     arguments: &Rehearse,
     policy: Option<&Policy>,
     client: &Client,
-) -> Result<Option<RehearsalFacts>, Failure> {
-    let is_named = arguments.release.is_some() || arguments.file.is_some();
-    if !is_named || (arguments.scenario_file.is_some() && policy.is_some()) {
-        return Ok(None);
-    }
+) -> Result<RehearsalFacts, Failure> {
     let request = PlanRequest {
         release: arguments.release.clone(),
         manifest: arguments.file.as_deref().map(read_text).transpose()?,
         devices: arguments.picked.devices.clone(),
         policy: policy.cloned(),
     };
-    Ok(Some(client.rehearsal(&request)?))
+    Ok(client.rehearsal(&request)?)
 }
 
 fn scenario_of(path: &Path) -> Result<Scenario, Failure> {
@@ -226,10 +221,12 @@ fn print(report: &RehearsalReport, regulated: &str, output: &Output) -> Result<(
         None => "the rule keeps no budget".to_owned(),
     };
     output.note(&format!(
-        "{} devices, {} runs of each in virtual time, seed {}; regulated {regulated}, {budget}. \
+        "{}, {} of each in virtual time, seed {}; regulated {regulated}, {budget}. \
          Harmed, and times, are means; P50 and P95: so many or fewer in half and in 95 % of the \
          runs. Times to 50 % and 90 % are of strata without a fault.",
-        report.devices, report.runs, report.seed
+        view::devices(report.devices),
+        if report.runs == 1 { "1 run".to_owned() } else { format!("{} runs", report.runs) },
+        report.seed
     ));
     Ok(())
 }
@@ -256,16 +253,18 @@ fn harm(row: &RehearsalRow) -> [String; 9] {
 fn duration(row: &RehearsalRow) -> [String; 10] {
     let cell = &row.cell;
     let (to_90, to_end) = (cell.hours_to_90.as_ref(), row.hours_to_end.as_ref());
-    let reached = match to_90 {
-        Some(it) if cell.reached_90.share < 0.995 => {
-            format!("{} ({})", hours(it.mean), share(&cell.reached_90))
-        }
-        other => time(other, |it| it.mean),
+    // The share of the runs that came so far, where not all did.
+    let reached = |to: Option<&Spread>| {
+        let Some(it) = to else { return dash() };
+        let share = Share::of(it.runs, cell.runs);
+        let all = share.share >= 0.995;
+        let of = if all { String::new() } else { format!(" ({})", self::share(&share)) };
+        format!("{}{of}", hours(it.mean))
     };
     [
         row.fault.clone(),
-        time(cell.hours_to_50.as_ref(), |it| it.mean),
-        reached,
+        reached(cell.hours_to_50.as_ref()),
+        reached(to_90),
         time(to_90, |it| it.p50),
         time(to_90, |it| it.p95),
         time(to_90, |it| it.max),

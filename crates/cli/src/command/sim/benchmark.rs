@@ -141,8 +141,12 @@ fn print(report: &Report, output: &Output) -> Result<(), Failure> {
         table.print(output)?;
         output.line("")?;
     }
-    for sentence in report.comparisons() {
-        output.line(&sentence)?;
+    let comparisons = report.comparisons();
+    for sentence in &comparisons {
+        output.line(sentence)?;
+    }
+    if !comparisons.is_empty() {
+        output.line("")?;
     }
     print_bars(report, output)?;
     output.note(&format!(
@@ -158,12 +162,12 @@ fn print_bars(report: &Report, output: &Output) -> Result<(), Failure> {
     if report.bars.is_empty() {
         return Ok(());
     }
-    output.line("")?;
     let mut table = Table::new(Bar::HEAD);
     for bar in &report.bars {
         table.row(bar.row());
     }
-    table.print(output)
+    table.print(output)?;
+    output.line("")
 }
 
 fn write_report(report: &Report, folder: &Path, output: &Output) -> Result<(), Failure> {

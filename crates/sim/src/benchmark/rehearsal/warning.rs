@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Evidence as Rule, EvidencePlan, Span};
-use operations::evidence::{CombineConfig, Evidence, judge, share, tests_config};
+use operations::evidence::{Evidence, combine_config, judge, share, tests_config};
 use operations::holdback;
 use serde::Serialize;
 
@@ -59,8 +59,11 @@ pub(super) fn warnings(rehearsal: &Rehearsal, rows: &[RehearsalRow]) -> Vec<Warn
     all.extend(missed(rehearsal, rows));
     match rehearsal.policy.rule.evidence() {
         Some(rule) => {
-            for chosen in &rehearsal.faults {
-                late(rehearsal, chosen, rows, &mut all);
+            let mut targets = rehearsal.scenario.targets().into_iter();
+            if targets.any(|targets| holdback(rule, targets) > 0) {
+                for chosen in &rehearsal.faults {
+                    late(rehearsal, chosen, rows, &mut all);
+                }
             }
             silence(rehearsal, &mut all);
             let plan = kinds::plan(&rehearsal.scenario, &rehearsal.policy, rehearsal.seed);
@@ -96,14 +99,22 @@ fn good(rehearsal: &Rehearsal, row: &RehearsalRow, all: &mut Vec<Warning>) {
         });
     }
     if row.cell.reached_90.share < OFTEN {
+        let horizon = rehearsal.scenario.horizon;
+        // An operation that ends before does not wait for who is out of reach.
+        let ended_h = row.hours_to_end.map_or(f64::INFINITY, |end| end.p95);
+        let why = if ended_h * 3_600.0 < horizon.0.as_secs_f64() * OFTEN {
+            let linger = rehearsal.policy.linger;
+            format!(": the others are out of reach for longer than `linger` ({linger}) waits")
+        } else {
+            format!(", within {horizon}: too many are out of reach, or the policy is too slow")
+        };
         all.push(Warning {
             code: WarningCode::Unfinished,
             fault: None,
             sentence: format!(
                 "a release without a fault gets nine tenths of the targets through in {} of the \
-                 runs only, within {}: too many are out of reach, or the policy is too slow.",
-                percent(row.cell.reached_90.share),
-                rehearsal.scenario.horizon
+                 runs only{why}.",
+                percent(row.cell.reached_90.share)
             ),
         });
     }
@@ -253,11 +264,7 @@ fn strata(count: usize) -> String {
 /// Failed installations in a row that stop one stratum, by the product's own judgement.
 fn failures_needed(rule: &Rule, plan: &EvidencePlan, at: usize) -> Option<u64> {
     let tests = tests_config(rule, plan.indicators);
-    let config = CombineConfig {
-        alpha: share(rule.alpha),
-        strata_planned: plan.strata.len().max(1),
-        ..CombineConfig::default()
-    };
+    let config = combine_config(rule, plan.strata.len());
     let mut evidence: Vec<Evidence> =
         plan.strata.iter().map(|stratum| Evidence::new(stratum.tolerance, &tests)).collect();
     (1..=FAILURES_MAX).find(|_| {
