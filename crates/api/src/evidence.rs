@@ -121,6 +121,14 @@ impl EvidenceView {
         }
     }
 
+    /// Whether `e_log10` is of a part of the strata only, as others are stopped.
+    #[must_use]
+    pub fn leaves_out_stopped(&self) -> bool {
+        let stopped = |stratum: &&StratumView| stratum.scope == StratumScope::Stopped;
+        let count = self.strata.iter().filter(stopped).count();
+        count > 0 && count < self.strata.len()
+    }
+
     /// Part of the budget that is at risk now, in percent; may exceed 100 in small operations,
     /// where every stratum needs a first device.
     #[must_use]

@@ -81,6 +81,9 @@ pub(crate) fn frozen_remedy(operation: &str) -> String {
 fn evidence(evidence: &EvidenceView, ended: bool, paint: Paint) -> Vec<(&'static str, String)> {
     let limit = evidence.limit_log10;
     let mut whole = format!("E {} of {}", e_value(evidence.e_log10), e_value(limit));
+    if evidence.leaves_out_stopped() {
+        whole.push_str(" over the strata not stopped");
+    }
     if evidence.alarm {
         whole.push_str(&format!(", {}", paint.bad("alarm")));
     } else if evidence.warning {

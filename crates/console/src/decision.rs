@@ -136,7 +136,9 @@ fn judged(evidence: &EvidenceView) -> Markup {
     html! {
         p {
             "By look " (evidence.look) ": E " (e_value(evidence.e_log10)) " of "
-            (e_value(evidence.limit_log10)) " over all strata; "
+            (e_value(evidence.limit_log10)) " over "
+            @if evidence.leaves_out_stopped() { "the strata not stopped; " }
+            @else { "all strata; " }
             (decimal((evidence.at_risk * 10.0).round() / 10.0)) " of "
             (number(evidence.budget)) " devices of the budget at risk, "
             (decimal((evidence.excess * 10.0).round() / 10.0)) " harmed beyond the usual."

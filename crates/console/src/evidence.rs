@@ -32,7 +32,10 @@ fn whole(evidence: &EvidenceView, ended: bool) -> Markup {
     html! {
         dl .facts {
             div {
-                dt { "All strata together" }
+                dt {
+                    @if evidence.leaves_out_stopped() { "The strata not stopped, together" }
+                    @else { "All strata together" }
+                }
                 dd { "E " (e_value(evidence.e_log10)) " of " (e_value(evidence.limit_log10)) }
                 dd { (word(said, tone)) }
             }
