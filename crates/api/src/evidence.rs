@@ -20,11 +20,11 @@ pub struct EvidenceView {
     pub e_log10: f64,
     /// Common logarithm of the limit that it, and `closed_log10` of each stratum, is held
     /// against.
-    #[schema(example = 2.30103)]
+    #[schema(example = 2.0)]
     pub limit_log10: f64,
     /// Whether the strata together have reached the limit: those that may have caused it pause.
     pub alarm: bool,
-    /// Whether some e-value is beyond a twentieth of the limit, a tenth of 1/α.
+    /// Whether some e-value is beyond a tenth of the limit.
     pub warning: bool,
     /// Devices that may be harmed before a stop.
     pub budget: u64,

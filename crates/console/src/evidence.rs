@@ -26,7 +26,7 @@ pub(crate) fn evidence(evidence: Option<&EvidenceView>, ended: bool) -> Markup {
 fn whole(evidence: &EvidenceView, ended: bool) -> Markup {
     let (said, tone) = match (evidence.alarm, evidence.warning) {
         (true, _) => ("alarm", Tone::Bad),
-        (false, true) => ("warning: past a twentieth of the limit", Tone::Care),
+        (false, true) => ("warning: past a tenth of the limit", Tone::Care),
         (false, false) => ("no alarm", Tone::Good),
     };
     html! {
@@ -217,8 +217,8 @@ fn devices(count: f64) -> String {
     if count.abs() < 100.0 { decimal((count * 10.0).round() / 10.0) } else { number(whole) }
 }
 
-/// Powers of ten below the limit from which there is a warning: a twentieth of it.
-const WARNING_BELOW: f64 = 1.301_03;
+/// Powers of ten below the limit from which there is a warning: a tenth of it.
+const WARNING_BELOW: f64 = 1.0;
 
 /// Where the limit lies on a bar, in percent: what is beyond it can be seen to be.
 const LIMIT_AT: f64 = 80.0;

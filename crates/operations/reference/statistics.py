@@ -32,6 +32,7 @@ def log_mean(values):
 
 def installs():
     multiples, extreme = [1.5, 2.5, 5.0, 10.0, 25.0, 60.0], 0.8
+    weights = [exact(w) for w in [0.03, 0.15, 0.35, 0.25, 0.12, 0.07, 0.03]]
     for tolerated, failures, successes in [
         (0.0075, 0, 0),
         (0.0075, 3, 40),
@@ -50,7 +51,7 @@ def installs():
             "tolerated": tolerated,
             "failures": failures,
             "successes": successes,
-            "log_e": float(log_mean(e)),
+            "log_e": float(mpmath.log(mpmath.fsum(w * v for w, v in zip(weights, e)))),
         }
 
 
@@ -181,14 +182,14 @@ def means():
 
 
 def combined():
-    for count, planned, product_share, weighted in [
-        (1, 1, 0.0, False),
-        (2, 4, 0.0, True),
-        (4, 4, 0.0, False),
-        (4, 4, 0.5, True),
-        (7, 7, 0.3, False),
-        (9, 10, 0.0, True),
-        (3, 3, 1.0, False),
+    for count, planned, kinds, weighted in [
+        (1, 1, (0.6, 0.15), False),
+        (2, 4, (0.6, 0.15), True),
+        (4, 4, (0.6, 0.15), False),
+        (4, 4, (0.5, 0.5), True),
+        (7, 7, (0.0, 0.3), False),
+        (9, 10, (0.6, 0.15), True),
+        (3, 3, (0.0, 0.0), False),
     ]:
         strata = []
         for _ in range(count):
@@ -238,37 +239,43 @@ def combined():
             return mpmath.fsum(values) / len(values)
 
         e = [weigh(s, weights) for s in cells]
-        common = weigh(product(range(count)), weights)
-        subsets = mean(
-            mpmath.fprod(e[s] for s in chosen)
-            for size in range(count + 1)
-            for chosen in itertools.combinations(range(count), size)
-        ) if count else mpf(1)
+        of_common, of_subsets = (exact(kind) for kind in kinds)
+
+        def together(chosen, planned):
+            """All kinds of faults of a set of strata: common, any subset, one; and their mean."""
+            common = weigh(product(chosen), weights)
+            subsets = mean(
+                mpmath.fprod(e[s] for s in some)
+                for size in range(len(chosen) + 1)
+                for some in itertools.combinations(chosen, size)
+            )
+            neutral = [mpf(1)] * max(planned - len(chosen), 0 if chosen else 1)
+            single = mean([e[s] for s in chosen] + neutral)
+            whole = of_common * common + of_subsets * subsets
+            return common, subsets, single, whole + (1 - of_common - of_subsets) * single
+
         family = e + [mpf(1)] * (planned - count)
-        share = exact(product_share)
+        everyone = together(range(count), planned)
+        rest = [s for s in range(count) if not stopped[s]]
         closed = []
         for s in range(count):
             others = [t for t in range(len(family)) if t != s]
-            smallest = None
-            for size in range(len(others) + 1):
+            smallest = everyone[3]
+            for size in range(len(others)):
                 for chosen in itertools.combinations(others, size):
-                    members = [family[t] for t in (s, *chosen)]
-                    local = (1 - share) * mean(members)
-                    local += share * mpmath.fprod((1 + m) / 2 for m in members)
-                    smallest = local if smallest is None else min(smallest, local)
+                    smallest = min(smallest, mean(family[t] for t in (s, *chosen)))
             closed.append(smallest)
         yield {
             "strata": strata,
             "planned": planned,
-            "product_share": product_share,
+            "kinds": kinds,
             "weights": given,
             "stopped": stopped,
             "log_against": [float(mpmath.log(v)) for v in against],
             "log_likeness": [float(mpmath.log(weigh(s, guilt))) for s in cells],
             "log_strata": [float(mpmath.log(v)) for v in e],
-            "log_common": float(mpmath.log(common)),
-            "log_subsets": float(mpmath.log(subsets)),
-            "log_global": float(mpmath.log((common + subsets) / 2)),
+            "log_together": [float(mpmath.log(v)) for v in everyone],
+            "log_rest": [float(mpmath.log(v)) for v in together(rest, planned - sum(stopped))],
             "log_closed": [float(mpmath.log(v)) for v in closed],
         }
 

@@ -51,7 +51,7 @@ fn evidence() -> EvidenceView {
         look: 41,
         at: None,
         e_log10: 2.4,
-        limit_log10: 2.301_03,
+        limit_log10: 2.0,
         alarm: true,
         warning: true,
         budget: 50,

@@ -5,7 +5,7 @@ use model::{Exact, Tolerance};
 use serde::{Deserialize, Serialize};
 
 use super::bound::poisson_upper;
-use super::numeric::{log_mean_exp, number};
+use super::numeric::{log_sum_exp, number};
 
 /// How failures of installations are judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,21 @@ pub struct InstallConfig {
     pub multiples: Vec<f64>,
     /// The largest alternative, for changes that fail nearly everywhere.
     pub extreme: f64,
+    /// Weight of each alternative, that of `extreme` last; those not given weigh nothing. Strong
+    /// faults are proved by few failures whatever their weight; middling ones need it.
+    pub weights: Vec<f64>,
+}
+
+impl InstallConfig {
+    /// Weight of each component of [`Installs::log_components`], in its order; they add up to 1.
+    #[must_use]
+    pub fn weights(&self) -> Vec<f64> {
+        let weight =
+            |at: usize| -> f64 { self.weights.get(at).copied().unwrap_or(0.0_f64).max(0.0) };
+        let weights: Vec<f64> = (0..=self.multiples.len()).map(weight).collect();
+        let sum: f64 = weights.iter().sum();
+        weights.iter().map(|weight| weight / sum).collect()
+    }
 }
 
 impl Default for InstallConfig {
@@ -49,6 +64,7 @@ impl Default for InstallConfig {
             carried_attempts_max: 1000.0,
             multiples: vec![1.5, 2.5, 5.0, 10.0, 25.0, 60.0],
             extreme: 0.8,
+            weights: vec![0.03, 0.15, 0.35, 0.25, 0.12, 0.07, 0.03],
         }
     }
 }
@@ -101,7 +117,7 @@ pub fn tolerated(levels: &[History], config: &InstallConfig) -> Tolerance {
 ///
 /// The e-process is a mixture of likelihood ratios over a fixed grid of rates p_j > p_tol,
 ///
-/// E = mean_j (p_j/p_tol)^x · ((1 − p_j)/(1 − p_tol))^y,
+/// E = Σ_j w_j · (p_j/p_tol)^x · ((1 − p_j)/(1 − p_tol))^y,
 ///
 /// after x failures and y successes. Each factor has an expectation of at most 1 whenever the
 /// device's own probability of failing, given the past, is at most p_tol; the devices need not
@@ -150,7 +166,8 @@ impl Installs {
     /// ln E.
     #[must_use]
     pub fn log_e(&self, tolerated: Tolerance, config: &InstallConfig) -> f64 {
-        log_mean_exp(&self.log_components(tolerated, config))
+        let weighted = self.log_components(tolerated, config).into_iter().zip(config.weights());
+        log_sum_exp(&weighted.map(|(log_e, weight)| log_e + log(weight)).collect::<Vec<_>>())
     }
 }
 

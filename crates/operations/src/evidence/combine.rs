@@ -10,16 +10,17 @@ use super::numeric::{count, log_add, log_mean_exp, log_sum_exp, sum_sorted};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CombineConfig {
-    /// Probability of ever stopping an operation, or a stratum, that does no harm. Half is for
-    /// the stop of all, half for single strata.
+    /// Probability of ever stopping or pausing anything in an operation that does no harm, and of
+    /// ever stopping a harmless stratum beside harmful ones.
     pub alpha: f64,
     /// Strata the operation was planned with. Fewer present ones are filled up with strata of
     /// no evidence, so that a stratum that appears later does not change the limits of others.
     pub strata_planned: usize,
-    /// Share of the product in the test of a set of strata (0 to 1), the rest being the mean.
-    /// With 0 no stratum ever needs more evidence than 2K/α. More helps where many strata have
-    /// no evidence yet, and costs up to a factor 1/(1 − share) elsewhere.
-    pub product_share: f64,
+    /// Weight of one fault that all strata have alike in the e-value of all strata together.
+    pub weight_common: f64,
+    /// Weight of a fault that any set of strata has. What is left to 1 is the weight of a fault
+    /// that a single stratum has.
+    pub weight_subsets: f64,
     /// E-value from which a stratum is suspect once the operation as a whole is alarmed.
     pub suspect_e: f64,
     /// Matured devices without evidence that clear a stratum of an alarm.
@@ -45,7 +46,8 @@ impl Default for CombineConfig {
         Self {
             alpha: 0.01,
             strata_planned: 1,
-            product_share: 0.0,
+            weight_common: 0.6,
+            weight_subsets: 0.15,
             suspect_e: 3.0,
             cleared_devices: 300.0,
             warning_share: 0.1,
@@ -88,7 +90,9 @@ pub struct Combined {
     pub common: f64,
     /// Some strata not stopped: the uniform mixture over all subsets.
     pub subsets: f64,
-    /// The mean of `common` and `subsets`.
+    /// One stratum not stopped: the mean of their e-values.
+    pub single: f64,
+    /// The weighted mean of `common`, `subsets` and `single`.
     pub global: f64,
 }
 
@@ -97,7 +101,7 @@ pub struct Combined {
 pub struct Judgement {
     /// The e-values it is made from.
     pub evidence: Combined,
-    /// ln of the limit that a stratum's `closed` value and the global one are held against: 2/α.
+    /// ln of the limit that a stratum's `closed` value and the global one are held against: 1/α.
     pub log_limit: f64,
     /// Whether the strata that are not stopped are harmed somewhere.
     pub alarm: bool,
@@ -118,18 +122,17 @@ pub struct Judgement {
 ///   is independent between strata given the past, so the product is one too.
 /// - *Subsets*: ∏_s (1 + E_s)/2 = 2^(−K) Σ_S ∏_(s∈S) E_s, the uniform mixture over all sets of
 ///   affected strata.
-/// - *Global*: E = ½E_c + ½∏, over the strata not stopped. The set of those follows from the
-///   data. If none of them is harmed and no harmless stratum was stopped, it can only be the set
-///   of all harmless strata, which no data decide: the bound of that one test then adds to those
-///   of the closed values. Where an alarm that has settled stopped a harmless stratum, this
-///   argument ends, see [`judge`].
+/// - *One stratum*: the mean of E_s.
+/// - *Global*: the weighted mean of these three over the strata not stopped.
 /// - *Scope by closed testing* (Marcus, Peritz, Gabriel, Biometrika 63, 1976; with e-values:
 ///   Vovk and Wang, Annals of Statistics 49, 2021, arXiv:1912.06116): "s is harmless" is
-///   rejected when for every set S that contains s the e-value
-///   E_S = (1 − π)·mean_(t∈S) E_t + π·∏_(t∈S) (1 + E_t)/2 reaches the limit, π being
-///   `product_share`. Both terms grow with each E_t, so for each size the worst set takes the
-///   smallest others, and K sets per stratum are enough for all 2^(K−1). With π = 0 the result
-///   is at least E_s/K: never less powerful than the limit 2K/α of the union bound.
+///   rejected when for every set S that contains s an e-value of S reaches the limit. That of
+///   all strata is the global one, with those stopped before; that of a smaller set the mean of
+///   its E_t. The mean grows with each E_t, so for each size the worst set takes the smallest
+///   others, and K sets per stratum are enough for all 2^(K−1).
+///
+/// With the global e-value as that of all strata, nothing is stopped in an operation that harms
+/// nobody unless it reaches the limit: one test, and one α for stops and alarms together.
 ///
 /// Values are sorted before they are added: the result is the same, to the bit, under any
 /// relabelling of strata. Cost K² for the scope, K·log K per component; K ≤ 64 takes well under
@@ -148,20 +151,20 @@ pub fn weigh(strata: &[Stratum], config: &CombineConfig) -> (Combined, Vec<f64>)
 
 /// Judges an operation: which strata stop, whether there is an alarm, who is suspect.
 ///
-/// - A stratum *stops* when its `closed` value reaches 2/α. With `product_share` 0 that is the
-///   case at the latest at E_s ≥ 2K/α. With probability at least 1 − α/2 no harmless stratum is
-///   ever stopped in this way, whichever others are harmed.
-/// - The operation is *alarmed* when the global value of the others reaches 2/α; if none of them
-///   is harmed that happens ever with probability at most α/2. Then strata with E_s ≥
-///   `suspect_e` are suspect, those with E_s < 1 after `cleared_devices` matured devices are
-///   free, the others are held. An alarm says that something is wrong, not where: suspicion is
-///   a pause, and the evidence of devices already updated settles it.
+/// - A stratum *stops* when its `closed` value reaches 1/α. With probability at least 1 − α no
+///   harmless stratum is ever stopped in this way, whichever others are harmed.
+/// - The operation is *alarmed* when the global value of the others reaches 1/α. Then strata with
+///   E_s ≥ `suspect_e` are suspect, those with E_s < 1 after `cleared_devices` matured devices
+///   are free, the others are held. An alarm says that something is wrong, not where: suspicion
+///   is a pause, and the evidence of devices already updated settles it.
 /// - All stop when none is left that is free or held.
 ///
-/// Together: the probability of ever stopping or pausing anything in an operation that harms
-/// nobody is at most α. A caller that finds an alarm too slow to wait for may stop all at the
-/// alarm, with the same bound for operations that harm nobody; regulation does so with suspects
-/// and held strata once the alarm has settled.
+/// The probability of ever stopping or pausing anything in an operation that harms nobody is at
+/// most α: both ask that the global value of all strata reaches 1/α. Where somebody is harmed and
+/// stopped, an alarm of the harmless rest is a test of its own, with its own α. A caller that
+/// finds an alarm too slow to wait for may stop all at the alarm, with the same bound for
+/// operations that harm nobody; regulation does so with suspects and held strata once the alarm
+/// has settled.
 ///
 /// Not bounded is what such an end of an alarm does where somebody *is* harmed: a harmless
 /// stratum may be stopped with the harmful ones, as often as its devices fail to speak against
@@ -171,7 +174,7 @@ pub fn weigh(strata: &[Stratum], config: &CombineConfig) -> (Combined, Vec<f64>)
 #[must_use]
 pub fn judge(strata: &[Stratum], config: &CombineConfig) -> Judgement {
     let evidence = combine(strata, config);
-    let log_limit = log(2.0 / config.alpha);
+    let log_limit = log(1.0 / config.alpha);
     let stops: Vec<bool> = strata
         .iter()
         .zip(&evidence.closed)
@@ -256,30 +259,46 @@ impl<'a> Mixture<'a> {
             .map(|stratum| cells.iter().map(|at| component(stratum, at.0, at.1)).collect())
             .collect();
         let log_e = components.iter().map(|components| mixed(components, &weights)).collect();
-        let going = |at: usize| {
-            let each = strata.iter().zip(&components).filter(|(stratum, _)| !stratum.stopped);
-            sum_sorted(each.map(|(_, components)| components[at]).collect())
-        };
-        let going = (0..cells.len()).map(going).collect();
-        Self { strata, weights, components, log_e, going }
+        let mut mixture = Self { strata, weights, components, log_e, going: Vec::new() };
+        mixture.going = mixture.products(|stratum| !stratum.stopped);
+        mixture
     }
 
     fn combined(&self, config: &CombineConfig) -> Combined {
-        let common = mixed(&self.going, &self.weights);
-        let halves = self
+        let going: Vec<f64> = self
             .strata
             .iter()
             .zip(&self.log_e)
             .filter(|(stratum, _)| !stratum.stopped)
-            .map(|(_, log_e)| log_half(*log_e));
-        let subsets = sum_sorted(halves.collect());
+            .map(|(_, log_e)| *log_e)
+            .collect();
+        let planned = self.log_e.len().max(config.strata_planned);
+        let stopped = self.log_e.len() - going.len();
+        let common = mixed(&self.going, &self.weights);
+        let rest = Together::of(common, &going, planned - stopped, config);
+        let all = if stopped == 0 {
+            rest.whole
+        } else {
+            let common = mixed(&self.products(|_| true), &self.weights);
+            Together::of(common, &self.log_e, planned, config).whole
+        };
         Combined {
-            closed: closed(&self.log_e, config),
+            closed: closed(&self.log_e, all, config),
             common,
-            subsets,
-            global: log_mean_exp(&[common.min(subsets), common.max(subsets)]),
+            subsets: rest.subsets,
+            single: rest.single,
+            global: rest.whole,
             strata: self.log_e.clone(),
         }
+    }
+
+    /// Each component, multiplied over some strata.
+    fn products(&self, which: impl Fn(&Stratum) -> bool) -> Vec<f64> {
+        let product = |at: usize| {
+            let each = self.strata.iter().zip(&self.components).filter(|(one, _)| which(one));
+            sum_sorted(each.map(|(_, components)| components[at]).collect())
+        };
+        (0..self.weights.len()).map(product).collect()
     }
 
     fn against(&self, config: &CombineConfig) -> Vec<f64> {
@@ -367,42 +386,62 @@ pub fn likeness(strata: &[Stratum], suspects: &[bool], config: &CombineConfig) -
     mixture.components.iter().map(|components| mixed(components, guilt)).collect()
 }
 
-/// ln((1 + E)/2).
-fn log_half(log_e: f64) -> f64 {
-    log_add(0.0, log_e) - core::f64::consts::LN_2
+/// ln of e-values of a set of strata, by how many of them have the fault.
+#[derive(Debug)]
+struct Together {
+    // Any of them: ∏(1 + E)/2.
+    subsets: f64,
+    // One: the mean.
+    single: f64,
+    // The weighted mean of these and of all alike.
+    whole: f64,
 }
 
-/// For each stratum, ln of the smallest e-value of the sets that contain it.
-fn closed(log_e: &[f64], config: &CombineConfig) -> Vec<f64> {
+impl Together {
+    /// Of a set of `of` strata; the e-values of those not given are 1.
+    fn of(common: f64, log_e: &[f64], of: usize, config: &CombineConfig) -> Self {
+        let halves = log_e.iter().map(|log_e| log_add(0.0, *log_e) - core::f64::consts::LN_2);
+        let subsets = sum_sorted(halves.collect());
+        let mut each = log_e.to_vec();
+        each.resize(each.len().max(of).max(1), 0.0);
+        each.sort_by(f64::total_cmp);
+        let single = log_mean_exp(&each);
+        let weight_single = 1.0 - config.weight_common - config.weight_subsets;
+        let parts = [
+            (common, config.weight_common),
+            (subsets, config.weight_subsets),
+            (single, weight_single.max(0.0)),
+        ];
+        let whole = log_sum_exp(&parts.map(|(log_e, weight)| log_e + log(weight)));
+        Self { subsets, single, whole }
+    }
+}
+
+/// For each stratum, ln of the smallest e-value of the sets that contain it; `all` is that of all.
+fn closed(log_e: &[f64], all: f64, config: &CombineConfig) -> Vec<f64> {
     let mut sorted = log_e.to_vec();
     sorted.resize(log_e.len().max(config.strata_planned), 0.0);
     sorted.sort_by(f64::total_cmp);
-    let share = config.product_share.clamp(0.0, 1.0);
-    // Of the smallest 0, 1, … strata: the sum and the product of halves.
-    let (mut sums, mut products) = (vec![f64::NEG_INFINITY], vec![0.0]);
+    // Of the smallest 0, 1, … strata the sum.
+    let mut sums = vec![f64::NEG_INFINITY];
     for (index, value) in sorted.iter().enumerate() {
         sums.push(log_add(sums[index], *value));
-        products.push(products[index] + if share > 0.0 { log_half(*value) } else { 0.0 });
     }
-    let (of_mean, of_product) = (log(1.0 - share), log(share));
-    let sizes: Vec<f64> = (1..=sorted.len()).map(|size| of_mean - log(count(size))).collect();
-    let local = |sum: f64, product: f64, others: usize| {
-        let mean = sum + sizes[others];
-        if share > 0.0 { log_add(mean, of_product + product) } else { mean }
-    };
+    let sizes: Vec<f64> = (1..=sorted.len()).map(|size| -log(count(size))).collect();
+    // Sets with so many others, less than all of them.
+    let most = sorted.len().saturating_sub(2);
     // With more others than there are below it, a stratum is among the smallest itself: those
     // sets are the same for all.
-    let mut shared = vec![f64::INFINITY; sorted.len() + 1];
-    for others in (0..sorted.len()).rev() {
-        let value = local(sums[others + 1], products[others + 1], others);
-        shared[others] = shared[others + 1].min(value);
+    let mut shared = vec![all; sorted.len() + 1];
+    for others in (0..sorted.len().saturating_sub(1)).rev() {
+        shared[others] = shared[others + 1].min(sums[others + 1] + sizes[others]);
     }
     let smallest_set = |own: f64| {
         let rank = sorted.partition_point(|value| value.total_cmp(&own).is_lt());
-        let half = if share > 0.0 { log_half(own) } else { 0.0 };
-        (0..=rank)
-            .map(|others| local(log_add(sums[others], own), products[others] + half, others))
-            .fold(shared[rank + 1], f64::min)
+        (0..=rank.min(most))
+            .map(|others| log_add(sums[others], own) + sizes[others])
+            .fold(shared[rank + 1].min(all), f64::min)
     };
-    log_e.iter().map(|own| smallest_set(*own)).collect()
+    // A single stratum is all of them.
+    log_e.iter().map(|own| if sorted.len() < 2 { all } else { smallest_set(*own) }).collect()
 }

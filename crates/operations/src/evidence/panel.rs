@@ -164,7 +164,7 @@ impl Panel {
             .map(|stratum| stratum.evidence.stratum(stratum.matured, stratum.condemned, tests))
             .collect();
         let (evidence, against) = weigh(&strata, &self.combine);
-        let limit = log(2.0 / self.combine.alpha);
+        let limit = log(1.0 / self.combine.alpha);
         for (at, stratum) in self.strata.iter_mut().enumerate() {
             stratum.condemned |= evidence.closed[at] >= limit;
             let matured = strata[at].matured;

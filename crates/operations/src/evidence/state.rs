@@ -7,7 +7,6 @@ use super::bernoulli::{InstallConfig, Installs};
 use super::combine::Stratum;
 use super::logrank::{HealthConfig, Logrank};
 use super::means::{IndicatorConfig, MeanDifference};
-use super::numeric::count;
 
 /// What the strata of an operation are tested by.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,16 +21,13 @@ pub struct TestsConfig {
 }
 
 impl TestsConfig {
-    /// Weights of the components of each test for [`CombineConfig::weights`]: two thirds for
-    /// health, which is where most faults show, a third for installations; an indicator weighs
-    /// as much as the installations do.
+    /// Weights of the components of each test for [`CombineConfig::weights`]: installations,
+    /// health and each indicator weigh the same.
     ///
     /// [`CombineConfig::weights`]: super::CombineConfig::weights
     #[must_use]
     pub fn weights(&self) -> Vec<Vec<f64>> {
-        let installs = self.install.multiples.len() + 1;
-        let health = self.health.weights().into_iter().map(|weight| HEALTH * weight).collect();
-        vec![vec![1.0 / count(installs); installs], health]
+        vec![self.install.weights(), self.health.weights()]
     }
 }
 
@@ -90,6 +86,3 @@ impl Evidence {
         .collect()
     }
 }
-
-/// Weight of the health test, where the others weigh 1.
-const HEALTH: f64 = 2.0;

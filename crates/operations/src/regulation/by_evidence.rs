@@ -11,7 +11,7 @@ use model::{
 };
 
 use crate::evidence::{
-    CombineConfig, FaultBound, Judgement, Stratum, bound_config, caution, certainty,
+    CombineConfig, FaultBound, Judgement, Stratum, against, bound_config, caution, certainty,
     combine_config, fault_bound, judge, likeness, next_element, number, share, shares,
 };
 
@@ -31,6 +31,9 @@ pub fn judged(inputs: &Inputs) -> Option<Judged> {
     let config = combine_config(rule, planned);
     let known = strata(evidence);
     let mut judgement = judge(&known, &config);
+    // What was stopped leaves the e-value of all, and is still known to the others.
+    let any_stopped = known.iter().any(|stratum| stratum.stopped);
+    let hints = if any_stopped { against(&known, &config) } else { vec![0.0; known.len()] };
     if evidence.settled {
         settle(&mut judgement, evidence, &known, &config);
     }
@@ -39,9 +42,9 @@ pub fn judged(inputs: &Inputs) -> Option<Judged> {
     let strata = evidence
         .strata
         .iter()
-        .zip(shares)
+        .zip(shares.into_iter().zip(hints))
         .enumerate()
-        .map(|(at, (stratum, share))| ruling(rule, evidence, &judgement, at, stratum, share))
+        .map(|(at, (stratum, of))| ruling(rule, evidence, &judgement, at, stratum, of))
         .collect();
     Some(Judged {
         look: evidence.look,
@@ -159,7 +162,7 @@ fn ruling(
     judgement: &Judgement,
     at: usize,
     stratum: &StratumInputs,
-    share: f64,
+    (share, hint): (f64, f64),
 ) -> StratumRuling {
     let scope = judgement.scopes.get(at).copied().unwrap_or_default();
     let bound = bound(rule, stratum);
@@ -168,8 +171,9 @@ fn ruling(
     let room = match scope {
         StratumScope::Free => {
             let reach = share + stratum.reach.value();
-            let against = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
-            let caution = caution(against.max(judgement.evidence.global), 1.0);
+            let own = judgement.evidence.strata.get(at).copied().unwrap_or(0.0);
+            let against = own.max(judgement.evidence.global).max(hint);
+            let caution = caution(against, 1.0);
             room(rule, stratum, share, reach, bound.rate_upper, unresolved, caution)
         }
         StratumScope::Held | StratumScope::Suspect | StratumScope::Stopped => 0,
@@ -204,8 +208,9 @@ fn ruling(
 /// - What had time to show ([`crate::evidence::Panel`]), beside what may be lost in any case. The
 ///   budget alone lets an operation grow by B/3 each time something has matured, which is further
 ///   than silence can be seen.
-/// - What a tenth of the budget leaves for installations that fail: these show at once, so that
-///   few need to be under way before the first ones are through.
+/// - What a tenth of the budget leaves for installations that fail, half of it before the first is
+///   through, and less the more speaks against the change: these show at once, so that few need to
+///   be under way before the first ones are through.
 fn room(
     rule: &Rule,
     stratum: &StratumInputs,
@@ -225,8 +230,11 @@ fn room(
         number(through),
         &bound_config(rule),
     );
-    let installing = (share * INSTALLING * caution).max(share.min(INSTALLING_MIN));
+    let part = if through == 0 { INSTALLING_FIRST } else { INSTALLING };
+    let installing = (share * part * caution).max(share.min(INSTALLING_MIN));
     let by_installations = next_element(installing, failing.rate_upper, number(under_way));
+    // One can always be under way.
+    let by_installations = by_installations.max(u64::from(under_way == 0));
     by_budget.min(by_growth).min(by_installations)
 }
 
@@ -406,10 +414,11 @@ fn rate(ratio: f64) -> Rate {
     Rate::basis_points(libm::ceil((ratio.max(0.0) * 10_000.0) - 1e-9) as u32)
 }
 
-/// Part of the budget that installations under way may cost.
+/// Part of the budget that installations under way may cost, before the first is through and after.
+const INSTALLING_FIRST: f64 = 0.05;
 const INSTALLING: f64 = 0.1;
-/// Installations under way that a stratum may lose in any case, as far as its budget goes: one at a
-/// time would take a small fleet for ever.
-const INSTALLING_MIN: f64 = 4.0;
+/// Devices that installations under way may cost a stratum in any case, as far as its budget goes:
+/// one at a time would take for ever to find out that a hint was none.
+const INSTALLING_MIN: f64 = 0.3;
 /// Fewer targets than that spare no holdback.
 const HOLDBACK_TARGETS_MIN: u64 = 10;

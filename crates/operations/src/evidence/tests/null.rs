@@ -63,7 +63,7 @@ fn check(name: &str, highest: &[Highest]) {
             crossed as f64 / runs
         };
         let shares = [
-            ("stopping", share(|highest| highest.stopping, 2.0 / alpha)),
+            ("stopping", share(|highest| highest.stopping, 1.0 / alpha)),
             ("installs", share(|highest| highest.installs, 1.0 / alpha)),
             ("health", share(|highest| highest.health, 1.0 / alpha)),
             ("indicator", share(|highest| highest.indicator, 1.0 / alpha)),

@@ -129,8 +129,8 @@ proptest! {
     }
 
     #[test]
-    fn more_evidence_in_one_stratum_lowers_nothing(strata in strata(), at in any::<prop::sample::Index>(), test in 0..2_usize, component in 0..3_usize, more in 0.0..5.0_f64, product_share in 0.0..1.0_f64) {
-        let config = CombineConfig { product_share, ..CombineConfig::default() };
+    fn more_evidence_in_one_stratum_lowers_nothing(strata in strata(), at in any::<prop::sample::Index>(), test in 0..2_usize, component in 0..3_usize, more in 0.0..5.0_f64, common in 0.0..1.0_f64) {
+        let config = CombineConfig { weight_common: common, weight_subsets: (1.0 - common) / 2.0, ..CombineConfig::default() };
         let before = combine(&strata, &config);
         let mut changed = strata.clone();
         changed[at.index(strata.len())].tests[test][component] += more;
@@ -141,16 +141,21 @@ proptest! {
         }
     }
 
-    /// The closed test is never less powerful than the union bound over K strata, and never
-    /// more than the stratum's own evidence.
+    /// The closed test is less powerful than the union bound over K strata by no more than what
+    /// the e-value of all gives to other kinds of faults, and never more powerful than the
+    /// stratum's own evidence or that of all.
     #[test]
-    fn the_closed_test_beats_the_union_bound(strata in strata(), planned in 0..12_usize) {
+    fn the_closed_test_is_near_the_union_bound(strata in strata(), planned in 0..12_usize) {
         let config = CombineConfig { strata_planned: planned, ..CombineConfig::default() };
-        let combined = combine(&strata, &config);
-        let family = (strata.len().max(planned) as f64).ln();
+        let going: Vec<Stratum> = strata.into_iter().map(|one| Stratum { stopped: false, ..one }).collect();
+        let combined = combine(&going, &config);
+        let single = 1.0 - config.weight_common - config.weight_subsets;
+        let family = (going.len().max(planned) as f64 / single).ln();
         for (closed, own) in combined.closed.iter().zip(&combined.strata) {
             prop_assert!(*closed >= own - family - SLACK);
-            prop_assert!(*closed <= own + SLACK);
+            let of_one = going.len().max(planned) == 1;
+            prop_assert!(of_one || *closed <= own + SLACK);
+            prop_assert!(*closed <= combined.global + SLACK);
         }
     }
 
@@ -158,9 +163,9 @@ proptest! {
     fn relabelling_strata_changes_no_bit(labelled in strata().prop_flat_map(|strata| {
         let labels: Vec<usize> = (0..strata.len()).collect();
         (Just(strata), Just(labels).prop_shuffle())
-    }), product_share in 0.0..1.0_f64) {
+    })) {
         let (strata, labels) = labelled;
-        let config = CombineConfig { product_share, ..CombineConfig::default() };
+        let config = CombineConfig::default();
         let relabelled: Vec<Stratum> = labels.iter().map(|label| strata[*label].clone()).collect();
         let (before, after) = (judge(&strata, &config), judge(&relabelled, &config));
         prop_assert_eq!(before.evidence.global.to_bits(), after.evidence.global.to_bits());

@@ -54,15 +54,17 @@ struct MeansCase {
 struct CombinedCase {
     strata: Vec<Vec<Vec<f64>>>,
     planned: usize,
-    product_share: f64,
+    // Weights of one fault that all have, and of a fault that any of them have.
+    kinds: [f64; 2],
     weights: Vec<Vec<f64>>,
     stopped: Vec<bool>,
     log_against: Vec<f64>,
     log_likeness: Vec<f64>,
     log_strata: Vec<f64>,
-    log_common: f64,
-    log_subsets: f64,
-    log_global: f64,
+    // One fault of all, of any, of one, and all of these; of every stratum, and of those that are
+    // not stopped.
+    log_together: [f64; 4],
+    log_rest: [f64; 4],
     log_closed: Vec<f64>,
 }
 
@@ -168,7 +170,8 @@ fn combined() {
     for case in reference().combined {
         let config = CombineConfig {
             strata_planned: case.planned,
-            product_share: case.product_share,
+            weight_common: case.kinds[0],
+            weight_subsets: case.kinds[1],
             weights: case.weights.clone(),
             ..CombineConfig::default()
         };
@@ -179,9 +182,7 @@ fn combined() {
             .collect();
         let combined = combine(&strata, &config);
         let name = format!("{} strata", strata.len());
-        check(combined.common, case.log_common, &format!("{name}, common"));
-        check(combined.subsets, case.log_subsets, &format!("{name}, subsets"));
-        check(combined.global, case.log_global, &format!("{name}, global"));
+        check_together(&combined, &case.log_together, &name);
         for stratum in 0..strata.len() {
             let name = format!("{name}, stratum {stratum}");
             check(combined.strata[stratum], case.log_strata[stratum], &name);
@@ -192,6 +193,9 @@ fn combined() {
             .zip(&case.stopped)
             .map(|(stratum, stopped)| Stratum { stopped: *stopped, ..stratum.clone() })
             .collect();
+        let rest = combine(&some_stopped, &config);
+        check_together(&rest, &case.log_rest, &format!("{name}, some of them stopped"));
+        assert_eq!(rest.closed, combined.closed, "{name}: what is stopped is a part of every set");
         let against = against(&some_stopped, &config);
         let likeness = likeness(&strata, &case.stopped, &config);
         for stratum in 0..strata.len() {
@@ -199,6 +203,14 @@ fn combined() {
             check(against[stratum], case.log_against[stratum], &format!("{name}, against"));
             check(likeness[stratum], case.log_likeness[stratum], &format!("{name}, likeness"));
         }
+    }
+}
+
+fn check_together(combined: &Combined, expected: &[f64; 4], name: &str) {
+    let Combined { common, subsets, single, global, .. } = combined;
+    let found = [("common", common), ("subsets", subsets), ("single", single), ("global", global)];
+    for ((what, found), expected) in found.into_iter().zip(expected) {
+        check(*found, *expected, &format!("{name}, {what}"));
     }
 }
 
