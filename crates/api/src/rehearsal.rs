@@ -30,6 +30,9 @@ pub struct RehearsalFacts {
     /// Usual response time of the server, in milliseconds, in the last operation that measured it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_ms: Option<f64>,
+    /// Remarks on the release, such as that evidence stopped it before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// What is known of the targets in one stratum.
@@ -65,8 +68,8 @@ pub struct StratumFacts {
     /// restart of the server they begin with the longest one of each device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gaps: Option<TimesFacts>,
-    /// Time of one installation, from the first order to the proof; absent without an earlier one
-    /// that succeeded.
+    /// Time of one installation, from the first order to the proof, on this hardware or, where there
+    /// was none, on any; absent without an earlier one that succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<TimesFacts>,
     /// Share of failed installations that would be tolerated; absent under rules without evidence.
@@ -133,6 +136,7 @@ impl RehearsalFacts {
             reasons,
             installed: facts.installed.into_iter().map(Into::into).collect(),
             response_ms: facts.response.map(|it| it.0.as_secs_f64() * 1_000.0),
+            remarks: Vec::new(),
             policy: facts.policy,
         }
     }

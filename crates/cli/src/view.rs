@@ -19,10 +19,13 @@ pub(crate) fn devices(count: u64) -> String {
 }
 
 /// Targets by where they stand.
-pub(crate) fn counts(counts: &CountsView) -> String {
+///
+/// Whoever waited when the operation ended waits for it no more.
+pub(crate) fn counts(counts: &CountsView, state: OperationState) -> String {
     let CountsView { succeeded, in_flight, waiting, failed, cancelled, .. } = counts;
+    let wait = if state.is_final() { "left" } else { "waiting" };
     let mut text =
-        format!("{succeeded} done · {in_flight} in flight · {waiting} waiting · {failed} failed");
+        format!("{succeeded} done · {in_flight} in flight · {waiting} {wait} · {failed} failed");
     if *cancelled > 0 {
         text.push_str(&format!(" · {cancelled} taken back"));
     }
@@ -37,7 +40,12 @@ pub(crate) fn operation(operation: &OperationDetail, paint: Paint) -> Vec<String
     let share = summary.progress.percent;
     add(
         "progress",
-        format!("{} {}  {}", bar(share), summary.progress.text, counts(&summary.counts)),
+        format!(
+            "{} {}  {}",
+            bar(share),
+            summary.progress.text,
+            counts(&summary.counts, summary.state)
+        ),
     );
     add("element", element(operation));
     if !summary.last_decision.is_empty() {
@@ -485,10 +493,11 @@ pub(crate) fn event(event: &Event) -> String {
             format!("{}: {}", decision.operation.name, decision.sentence)
         }
         EventKind::Progress { operation, counts: of, progress, .. } => {
-            format!("{}: {} of the targets, {}", operation.name, progress.text, counts(of))
+            let counts = counts(of, OperationState::Ongoing);
+            format!("{}: {} of the targets, {counts}", operation.name, progress.text)
         }
         EventKind::OperationEnded { operation, state, sentence, counts: of } => {
-            format!("{} {}: {sentence}; {}", operation.name, state.as_str(), counts(of))
+            format!("{} {}: {sentence}; {}", operation.name, state.as_str(), counts(of, *state))
         }
         EventKind::Missed { events } => match events {
             Some(events) => format!("{events} events are missing here"),

@@ -395,7 +395,8 @@ pub enum Reason {
     /// The strata together are beyond the limit; those that may have caused it pause.
     #[serde(rename = "evidence.alarm")]
     Alarm {
-        /// ln of the e-value over all strata.
+        /// ln of the e-value over all strata; not a number where an older version kept it otherwise.
+        #[serde(default = "not_kept")]
         log_e: Exact,
         /// Strata that pause.
         suspects: Vec<String>,
@@ -418,14 +419,20 @@ pub enum Reason {
     EvidenceAgainstAll {
         /// The phase.
         phase: Phase,
-        /// ln of the largest e-value, of all strata or of one.
+        /// ln of the largest e-value, of all strata or of one; not a number where an older version
+        /// kept it otherwise.
+        #[serde(default = "not_kept")]
         log_e: Exact,
-        /// ln of the limit.
+        /// ln of the limit, likewise.
+        #[serde(default = "not_kept")]
         log_limit: Exact,
         /// Failures and events above the expected ones, in devices, rounded.
         excess: u64,
         /// Devices updated.
         updated: u64,
+        /// Devices that might be harmed before a stop.
+        #[serde(default)]
+        budget: u64,
     },
     /// Everyone but the holdback is updated; it stays as a control for faults that show late.
     #[serde(rename = "evidence.watch")]
@@ -604,10 +611,17 @@ impl Reason {
                 listed(strata),
                 Devices(*updated),
             ),
-            Self::EvidenceAgainstAll { phase, log_e, log_limit, excess, updated } => {
+            Self::EvidenceAgainstAll { phase, log_e, log_limit, excess, updated, budget } => {
+                let over = if *budget > 0 && excess > budget {
+                    format!(
+                        ", beyond the budget of {budget}, as the fault shows late or what was under way has it too,"
+                    )
+                } else {
+                    String::new()
+                };
                 write!(
                     f,
-                    "the change does harm in phase {phase}: of {} updated {excess} more than usual failed, crashed or fell silent (E = {}, the limit is {})",
+                    "the change does harm in phase {phase}: of {} updated {excess} more than usual{over} failed, crashed or fell silent (E = {}, the limit is {})",
                     Devices(*updated),
                     EValue::from_ln(*log_e),
                     EValue::from_ln(*log_limit)
@@ -634,6 +648,11 @@ impl Reason {
             _ => self.fmt_peer(f),
         }
     }
+}
+
+/// What a decision of an older version did not keep.
+const fn not_kept() -> Exact {
+    Exact::new(f64::NAN)
 }
 
 fn listed(names: &[String]) -> String {
@@ -764,6 +783,28 @@ impl fmt::Display for Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An older version kept e-values in another form; what it decided can still be read.
+    #[test]
+    fn decisions_of_older_versions_are_read() {
+        for (text, said) in [
+            (
+                r#"{"code":"abort.evidence","phase":"test","e_log10_tenths":93,"limit_log10_tenths":23,"excess":7,"updated":40}"#,
+                "(E = not kept, the limit is not kept)",
+            ),
+            (
+                r#"{"code":"evidence.alarm","e_log10_tenths":24,"suspects":["hardware B"]}"#,
+                "E = not kept",
+            ),
+            (
+                r#"{"code":"evidence.budget","budget":30,"rate_upper":"100 %","unresolved":3}"#,
+                "is not known yet",
+            ),
+        ] {
+            let reason: Reason = serde_json::from_str(text).expect(text);
+            assert!(reason.to_string().contains(said), "{reason}");
+        }
+    }
 
     /// What is at risk is said of the stratum that it is true of, and a limit that does not bind
     /// is not given as a size.

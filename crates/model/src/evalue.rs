@@ -22,6 +22,7 @@ impl fmt::Display for EValue {
         let Self(log10) = self;
         let value = 10_f64.powf(*log10);
         match log10 {
+            it if it.is_nan() => f.write_str("not kept"),
             ..-2.0 => f.write_str("below 0.01"),
             ..0.0 => write!(f, "{value:.2}"),
             ..1.0 => write!(f, "{value:.1}"),

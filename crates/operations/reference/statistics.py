@@ -252,7 +252,9 @@ def combined():
             neutral = [mpf(1)] * max(planned - len(chosen), 0 if chosen else 1)
             single = mean([e[s] for s in chosen] + neutral)
             whole = of_common * common + of_subsets * subsets
-            return common, subsets, single, whole + (1 - of_common - of_subsets) * single
+            whole += (1 - of_common - of_subsets) * single
+            one = max(planned, len(chosen)) <= 1
+            return common, subsets, single, single if one else whole
 
         family = e + [mpf(1)] * (planned - count)
         everyone = together(range(count), planned)

@@ -216,7 +216,7 @@ fn ordered(operation: &OperationSummary, output: &Output) -> Result<Exit, Failur
             operation.name,
             operation.release.title(),
             view::standing(operation, output.paint()),
-            view::counts(&operation.counts)
+            view::counts(&operation.counts, operation.state)
         ))?;
     } else {
         output.json(operation)?;

@@ -65,7 +65,7 @@ fn end(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> {
     match exit {
         Exit::Done if live => Ok(exit),
         Exit::Done => {
-            let counts = view::counts(&summary.counts);
+            let counts = view::counts(&summary.counts, summary.state);
             screen.say(&format!("{} {}: {counts}", summary.name, summary.state.as_str()))?;
             Ok(exit)
         }
@@ -99,7 +99,7 @@ fn late(detail: &OperationDetail, screen: &mut Screen) -> Result<Exit, Failure> 
             "{} has not ended in time: {} done, {}",
             summary.name,
             summary.progress.text,
-            view::counts(&summary.counts)
+            view::counts(&summary.counts, summary.state)
         ),
     )
     .hint("it goes on; wait for it with a longer --timeout"))

@@ -312,7 +312,7 @@ impl Follow {
             "{name} {} {}: {}",
             view::standing(summary, self.screen.paint()),
             if is_old { "before this start" } else { &took },
-            view::counts(&summary.counts),
+            view::counts(&summary.counts, summary.state),
         ))
     }
 
@@ -322,7 +322,7 @@ impl Follow {
         }
         let words = detail.map_or_else(
             || "no device has registered".to_owned(),
-            |detail| view::counts(&detail.summary.counts),
+            |detail| view::counts(&detail.summary.counts, detail.summary.state),
         );
         self.screen.say(&format!("not ended within --timeout: {words}"))?;
         Ok(Some(Exit::TimedOut))
@@ -349,7 +349,7 @@ fn summary_line(operation: &OperationSummary) -> Option<String> {
     }
     if release.version == SAMPLE_VERSION_BEFORE {
         let state = operation.state.as_str();
-        let (origin, counts) = (&operation.origin, view::counts(counts));
+        let (origin, counts) = (&operation.origin, view::counts(counts, operation.state));
         return Some(format!("undone   {of}, {origin}: {state}, {counts}"));
     }
     match exit_of(operation)? {

@@ -62,7 +62,8 @@ impl Conduct {
         self.operation.course.as_deref()?.evidence.as_deref()
     }
 
-    /// Whether a look is due: its time has come, sooner after bad news, or nobody is left.
+    /// Whether a look is due: its time has come, sooner after bad news and when nobody is under way
+    /// any more, or nobody is left.
     pub(super) fn is_evidence_occasion(&self, pool: Pool, now: Time) -> bool {
         let left = pool.ready + pool.waiting + self.ledger.in_flight();
         let due = self.evidence_look_at().is_none_or(|at| at <= now);
@@ -74,8 +75,12 @@ impl Conduct {
         let rule = self.operation.policy.rule.evidence()?;
         let look_at = self.operation.course.as_deref()?.look_at?;
         let panel = self.panel.as_ref()?;
-        let soon = panel.at() + (rule.look.0 / SOONER).max(Duration::from_secs(1));
-        Some(if self.bad_news { look_at.min(soon) } else { look_at })
+        let part = match (self.drained, self.bad_news) {
+            (true, _) => DRAINED,
+            (false, true) => SOONER,
+            (false, false) => return Some(look_at),
+        };
+        Some(look_at.min(panel.at() + (rule.look.0 / part).max(Duration::from_secs(1))))
     }
 
     /// Whether an operation under evidence has nothing to do but wait for devices that do not
@@ -252,5 +257,8 @@ fn evidence_course_of(course: &mut Course) -> &mut EvidenceCourse {
 
 /// Bad news is looked at after this part of the time between two looks.
 const SOONER: u32 = 5;
+/// The same when everyone granted is through: a few devices should not take longer than their
+/// installations do.
+const DRAINED: u32 = 20;
 /// The part of a new measurement in the usual response time.
 const SMOOTHING: u64 = 8;

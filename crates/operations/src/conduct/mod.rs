@@ -38,6 +38,8 @@ pub struct Conduct {
     last_element: u64,
     // A device failed since regulation looked last.
     bad_news: bool,
+    // Under evidence, the last device under way is through since then: the others need not wait.
+    drained: bool,
     // Class of the release, which gates may ask for.
     class: Option<Criticality>,
     // Under evidence, what its looks say together.
@@ -76,6 +78,7 @@ impl Conduct {
             response_times: Histogram::default(),
             last_element: 0,
             bad_news: false,
+            drained: false,
             class: None,
             panel,
         }
@@ -155,6 +158,7 @@ impl Conduct {
             return None;
         }
         self.bad_news = false;
+        self.drained = false;
         let inputs = self.inputs(pool, now);
         let judged = regulation::judged(&inputs);
         let (verdict, reason) = regulation::regulate_judged(&inputs, judged.as_ref())?;
@@ -276,8 +280,10 @@ impl Conduct {
         self.last_element = self.last_element.max(to.element);
         self.operation.last_progress = self.operation.last_progress.max(at);
         let failed = matches!(to.state, AttemptState::Failed { .. } | AttemptState::Silent);
+        let settled = to.state.is_settled();
+        self.drained |= settled && self.panel.is_some() && self.ledger.in_flight() == 0;
         // Rules that allow wait for good news as well.
-        self.bad_news |= failed || (to.state.is_settled() && self.allows() && self.panel.is_none());
+        self.bad_news |= failed || (settled && self.allows() && self.panel.is_none());
     }
 
     /// The time for which targets waited has come: whoever of them is away is waited for from now

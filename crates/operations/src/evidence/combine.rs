@@ -123,7 +123,8 @@ pub struct Judgement {
 /// - *Subsets*: ∏_s (1 + E_s)/2 = 2^(−K) Σ_S ∏_(s∈S) E_s, the uniform mixture over all sets of
 ///   affected strata.
 /// - *One stratum*: the mean of E_s.
-/// - *Global*: the weighted mean of these three over the strata not stopped.
+/// - *Global*: the weighted mean of these three over the strata not stopped; E_s where there is
+///   only one.
 /// - *Scope by closed testing* (Marcus, Peritz, Gabriel, Biometrika 63, 1976; with e-values:
 ///   Vovk and Wang, Annals of Statistics 49, 2021, arXiv:1912.06116): "s is harmless" is
 ///   rejected when for every set S that contains s an e-value of S reaches the limit. That of
@@ -412,8 +413,9 @@ impl Together {
             (subsets, config.weight_subsets),
             (single, weight_single.max(0.0)),
         ];
-        let whole = log_sum_exp(&parts.map(|(log_e, weight)| log_e + log(weight)));
-        Self { subsets, single, whole }
+        let mixed = log_sum_exp(&parts.map(|(log_e, weight)| log_e + log(weight)));
+        // One stratum has one kind of fault.
+        Self { subsets, single, whole: if each.len() == 1 { single } else { mixed } }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct GrowthConfig {
 
 impl Default for GrowthConfig {
     fn default() -> Self {
-        Self { growth_max: 7.0, growth_min: 0.25, paces: [0.7, 1.0, 2.4], steepness: 1.0 }
+        Self { growth_max: 7.0, growth_min: 0.25, paces: [0.6, 1.0, 2.4], steepness: 1.0 }
     }
 }
 

@@ -75,7 +75,9 @@ impl Loops {
             stratum.install = all(&mut installs.values());
         } else {
             stratum.gaps = self.experience.gaps(hardware).and_then(times);
-            stratum.install = installs.get(hardware).and_then(times);
+            // Devices of other hardware say more than an assumption does.
+            let own = installs.get(hardware).and_then(times);
+            stratum.install = own.or_else(|| all(&mut installs.values()));
         }
         let name = &proposal.release.manifest.release.name;
         stratum.tolerance =

@@ -61,7 +61,8 @@ impl Loops {
 
     /// The operations in which evidence stopped a release or a part of its targets, since it was
     /// last brought to all.
-    pub(super) fn stopped_by(&self, release: ReleaseId) -> Vec<StoppedBy> {
+    #[must_use]
+    pub fn stopped_by(&self, release: ReleaseId) -> Vec<StoppedBy> {
         let mut found = Vec::new();
         for run in self.runs.values().filter(|run| run.operation().release == release) {
             let Operation { id, state, .. } = run.operation();

@@ -119,7 +119,7 @@ pub fn holdback(rule: &Rule, targets: u64) -> u64 {
 /// them the held ones, but for those whose devices speak clearly against the same fault
 /// ([`likeness`]): the operation is proved to do harm, and whoever is not known to be well would
 /// have to be harmed to be proved to be so. Without a suspect all held ones are. An alarm comes to
-/// a harmless operation with probability α/2 at most; without an end to it, the operation would
+/// a harmless operation with probability α at most; without an end to it, the operation would
 /// wait for ever.
 fn settle(
     judgement: &mut Judgement,
@@ -231,7 +231,8 @@ fn room(
         &bound_config(rule),
     );
     let part = if through == 0 { INSTALLING_FIRST } else { INSTALLING };
-    let installing = (share * part * caution).max(share.min(INSTALLING_MIN));
+    let clear = (share * part).max(share.min(INSTALLING_CLEAR));
+    let installing = (clear * caution).max(share.min(INSTALLING_MIN));
     let by_installations = next_element(installing, failing.rate_upper, number(under_way));
     // One can always be under way.
     let by_installations = by_installations.max(u64::from(under_way == 0));
@@ -274,6 +275,7 @@ fn harm(judged: &Judged, phase: Phase) -> Reason {
         log_limit: judged.log_limit,
         excess: sum(judged.strata.iter().map(|stratum| stratum.excess)),
         updated: judged.strata.iter().map(|stratum| stratum.updated).sum(),
+        budget: judged.budget,
     }
 }
 
@@ -417,8 +419,11 @@ fn rate(ratio: f64) -> Rate {
 /// Part of the budget that installations under way may cost, before the first is through and after.
 const INSTALLING_FIRST: f64 = 0.05;
 const INSTALLING: f64 = 0.1;
-/// Devices that installations under way may cost a stratum in any case, as far as its budget goes:
-/// one at a time would take for ever to find out that a hint was none.
+/// Devices that installations under way may cost a stratum in any case, as far as its budget goes,
+/// while nothing speaks against the change: one at a time would take a small fleet for ever.
+const INSTALLING_CLEAR: f64 = 3.0;
+/// The same whatever speaks against it: one at a time would take for ever to find out that a hint
+/// was none.
 const INSTALLING_MIN: f64 = 0.3;
 /// Fewer targets than that spare no holdback.
 const HOLDBACK_TARGETS_MIN: u64 = 10;

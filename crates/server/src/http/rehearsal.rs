@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::operations::ControlHealth;
+use ::operations::{ControlHealth, Planned};
 use api::{PlanRequest, RehearsalFacts};
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +14,7 @@ use super::Site;
 use super::answer::{Answer, Content, Refusal};
 use super::operations::{planned, planned_manifest, scope};
 use super::replay::Stored;
+use super::view::stopped_by;
 
 /// The facts a rehearsal is made from; nothing is stored and nothing is simulated here.
 pub(super) async fn rehearsal(
@@ -22,7 +23,7 @@ pub(super) async fn rehearsal(
 ) -> Answer<RehearsalFacts> {
     let policy = site.policy(request.policy.clone())?;
     let manifest = planned_manifest(&request)?;
-    let (release, mut facts, newest) = site
+    let Known { release, mut facts, newest, remarks } = site
         .handle
         .view(move |engine, now| facts_now(engine, &request, manifest.as_ref(), &policy, now))
         .await??;
@@ -30,19 +31,32 @@ pub(super) async fn rehearsal(
     for stratum in &mut facts.strata {
         stratum.health = health.of(&stratum.name.hardware);
     }
-    Ok(Json(RehearsalFacts::new(release, facts)))
+    Ok(Json(RehearsalFacts { remarks, ..RehearsalFacts::new(release, facts) }))
 }
 
-/// Name and version of the release, what is known, and the newest operations.
+/// What is known without the looks that are stored.
+struct Known {
+    // Name and version.
+    release: String,
+    facts: FleetFacts,
+    // The newest operations under evidence, the newest first.
+    newest: Vec<OperationId>,
+    remarks: Vec<String>,
+}
+
 fn facts_now(
     engine: &Engine,
     request: &PlanRequest,
     manifest: Option<&Manifest>,
     policy: &Policy,
     now: Time,
-) -> Result<(String, FleetFacts, Vec<OperationId>), Refusal> {
+) -> Result<Known, Refusal> {
     let scope = scope(engine, &request.devices)?;
     let (planned, manifest) = planned(engine, request, manifest)?;
+    let stopped = match &planned {
+        Planned::Release(id) => engine.loops().stopped_by(*id),
+        Planned::Manifest(_) => Vec::new(),
+    };
     let facts = engine.loops().facts(planned, &scope, policy, engine.fleet(), now)?;
     let mut newest: Vec<OperationId> = engine
         .loops()
@@ -53,7 +67,12 @@ fn facts_now(
     newest.reverse();
     newest.truncate(OPERATIONS_MAX);
     let release = &manifest.release;
-    Ok((format!("{} {}", release.name, release.version), facts, newest))
+    Ok(Known {
+        release: format!("{} {}", release.name, release.version),
+        facts,
+        newest,
+        remarks: stopped.iter().map(stopped_by).collect(),
+    })
 }
 
 impl Site {

@@ -445,8 +445,8 @@ pub(super) fn plan(plan: &::operations::Plan, manifest: &model::Manifest) -> Pla
     }
 }
 
-/// What a plan says of an operation in which evidence stopped the release.
-fn stopped_by(stopped: &::operations::StoppedBy) -> String {
+/// What is said before a start of an operation in which evidence stopped the release.
+pub(super) fn stopped_by(stopped: &::operations::StoppedBy) -> String {
     let strata: Vec<String> = stopped.strata.iter().map(ToString::to_string).collect();
     format!(
         "evidence stopped this release in {} ({}); if the fault is the release's own, publish a \

@@ -148,6 +148,7 @@ fn print_facts(facts: &RehearsalFacts, figures: &[Figure], output: &Output) -> R
             line(name, &shown(figure))?;
         }
     }
+    facts.remarks.iter().try_for_each(|remark| line("remark", remark))?;
     let known: u64 = facts.installed.iter().map(|it| it.attempts).sum();
     line("history", &format!("{known} earlier installations of this release's name"))?;
     output.line("")?;

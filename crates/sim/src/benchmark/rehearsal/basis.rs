@@ -126,7 +126,7 @@ fn stratum_of(known: &StratumFacts, facts: &FleetFacts, figures: &mut Vec<Figure
     let hops = known.hops.max(1);
     let install = match &known.install {
         Some(times) => spread(times, hops),
-        None => usual_install(facts, hops),
+        None => scaled(INSTALL, hops),
     };
     note(What::Install, typical(&install), known.install.map(|times| times.count));
     let (failures, attempts) = usual_failures(known, facts);
@@ -159,12 +159,6 @@ fn stratum_of(known: &StratumFacts, facts: &FleetFacts, figures: &mut Vec<Figure
         silence_after: Some(known.silence_after.max(Span::secs(1))),
         ..Stratum::default()
     }
-}
-
-/// Where a stratum was never measured, what most installations of the fleet take.
-fn usual_install(facts: &FleetFacts, hops: u32) -> Times {
-    let measured = facts.strata.iter().filter_map(|stratum| stratum.install.as_ref());
-    measured.max_by_key(|times| times.count).map_or(scaled(INSTALL, hops), |it| spread(it, hops))
 }
 
 /// What the product itself believes of failures without a fault, and the installations that
@@ -239,7 +233,7 @@ const Z_90: f64 = 1.281_551_565_544_6;
 const SIGMA_MAX: f64 = 3.0;
 /// Time between contacts where nothing at all is known.
 const CONTACT: Span = Span::secs(1_800);
-/// Time of an installation where none was ever measured: a small image over a slow network.
+/// Time of an installation that was never measured: a small image over a slow network.
 const INSTALL: Times = Times::Lognormal { median: Span::secs(600), sigma: 0.25 };
 /// Share that falls silent in an hour where it was never measured: that of the benchmark.
 const SILENCE: Rate = Rate::basis_points(5);
