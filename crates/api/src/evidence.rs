@@ -189,6 +189,19 @@ pub struct StratumView {
     pub indicators: Vec<IndicatorView>,
 }
 
+impl StratumView {
+    /// What follows for the stratum's devices, while the operation goes on or once it has ended.
+    #[must_use]
+    pub const fn meaning(&self, ended: bool) -> &'static str {
+        let waits = self.granted_max <= self.granted && self.granted < self.targets;
+        match self.scope {
+            scope if ended => scope.meaning_at_end(),
+            StratumScope::Free if waits => "waits until more is known of those updated",
+            scope => scope.meaning(),
+        }
+    }
+}
+
 /// How a guarded value changed at updated devices, against control devices over the same time.
 ///
 /// Changes are relative to each device's own value before, and turned so that more is worse: a

@@ -474,7 +474,7 @@ pub(crate) struct Rehearse {
     pub(crate) seed: u64,
 
     /// Threads, which change no result [default: one for each processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::threads)]
     pub(crate) threads: Option<std::num::NonZeroUsize>,
 
     /// Folder for rehearsal.json, policy.toml and the scenario of each fault; made when missing
@@ -603,7 +603,7 @@ pub(crate) struct SimBenchmark {
     pub(crate) seed: u64,
 
     /// Threads, which change no result [default: one for each processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse::threads)]
     pub(crate) threads: Option<std::num::NonZeroUsize>,
 
     /// Folder for results.csv, results.json, table.md and the pictures; made when missing
@@ -611,7 +611,12 @@ pub(crate) struct SimBenchmark {
     pub(crate) out: Option<PathBuf>,
 
     /// Draw this many scenarios from documented ranges instead
-    #[arg(long, value_name = "N", conflicts_with_all = ["scenarios", "scenario_files"])]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
+        conflicts_with_all = ["scenarios", "scenario_files"]
+    )]
     pub(crate) sweep: Option<u64>,
 
     /// Seed of the first drawn scenario; each further one has the next number

@@ -1,7 +1,7 @@
 //! Reads arguments; what is refused is said with what would be right.
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::IntErrorKind;
+use std::num::{IntErrorKind, NonZeroUsize};
 
 use sim::fleet::DEVICES_MAX;
 
@@ -24,6 +24,12 @@ pub(crate) fn entries(text: &str) -> Result<usize, String> {
         0 => Err("0 entries are none; give at least 1, or leave it out for all".to_owned()),
         entries => Ok(entries),
     }
+}
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    NonZeroUsize::new(whole(text)?)
+        .ok_or_else(|| "0 threads do nothing; leave it out for one for each processor".to_owned())
 }
 
 /// A number of simulated devices.
@@ -78,6 +84,8 @@ mod tests {
         }
         check(entries("1").err(), "");
         check(entries("0").err(), "at least 1");
+        check(threads("2").err(), "");
+        check(threads("0").err(), "leave it out");
         check(simulated("50000").err(), "");
         check(simulated("50001").err(), "give at most 50000");
         check(simulated("many").err(), "`many` is not a whole number");

@@ -108,8 +108,7 @@ fn evidence(evidence: &EvidenceView, ended: bool, paint: Paint) -> Vec<(&'static
     }
     let mut lines = vec![("evidence", whole)];
     for stratum in most_evidence(evidence) {
-        let scope = stratum.scope;
-        let meaning = if ended { scope.meaning_at_end() } else { scope.meaning() };
+        let meaning = stratum.meaning(ended);
         let meaning = match stratum.scope {
             StratumScope::Free => meaning.to_owned(),
             StratumScope::Held | StratumScope::Suspect => paint.warn(meaning),

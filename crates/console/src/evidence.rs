@@ -102,9 +102,8 @@ pub(crate) fn strata(evidence: &EvidenceView, ended: bool) -> Markup {
                     tr {
                         th { "Stratum" } th .wide { "Evidence against it" } th { "What follows" }
                         th .number { "Faults at most" } th .number { "Updated" }
-                        th .number { "May be granted" } th .number { "Unresolved" }
-                        th .number { "Matured" } th .number { "Failed" }
-                        th .number { "Events (control)" } th .number { "Excess" }
+                        th .number { "Failed" } th .number { "Events (control)" }
+                        th .number { "Excess" } th .number { "Matured" }
                     }
                 }
                 tbody {
@@ -155,8 +154,7 @@ fn indicators(evidence: &EvidenceView) -> Markup {
 }
 
 fn row(stratum: &StratumView, limit_log10: f64, ended: bool) -> Markup {
-    let scope = stratum.scope;
-    let meaning = if ended { scope.meaning_at_end() } else { scope.meaning() };
+    let (scope, meaning) = (stratum.scope, stratum.meaning(ended));
     html! {
         tr {
             td .name { (stratum.name) }
@@ -165,14 +163,18 @@ fn row(stratum: &StratumView, limit_log10: f64, ended: bool) -> Markup {
             td .number { (stratum.rate_upper.text) }
             td .number {
                 (number(stratum.updated))
-                span .under { "of " (number(stratum.targets)) }
+                span .under {
+                    "of " (number(stratum.targets))
+                    @if !ended { ", up to " (number(stratum.granted_max)) " now" }
+                }
             }
-            td .number { (number(stratum.granted_max)) }
-            td .number { (devices(stratum.unresolved)) }
-            td .number { (devices(stratum.matured)) }
             td .number { (number(stratum.failures)) }
             td .number { (number(stratum.events)) " (" (number(stratum.control_events)) ")" }
             td .number { (devices(stratum.excess)) }
+            td .number {
+                (devices(stratum.matured))
+                span .under { (devices(stratum.unresolved)) " unresolved" }
+            }
         }
     }
 }

@@ -53,7 +53,7 @@ fn status(operation: &OperationDetail) -> Markup {
         ul .cards .small {
             (count("done", counts.succeeded, "good"))
             (count("in flight", counts.in_flight, "busy"))
-            (count("waiting", counts.waiting, "calm"))
+            (count(if summary.state.is_final() { "left" } else { "waiting" }, counts.waiting, "calm"))
             (count("failed", counts.failed, "bad"))
             @if counts.cancelled > 0 { (count("taken back", counts.cancelled, "care")) }
             (count("targets", counts.targets, "calm"))
@@ -73,13 +73,20 @@ fn count(label: &str, devices: u64, tone: &str) -> Markup {
     html! { li class=(tone) { strong { (number(devices)) } span { (label) } } }
 }
 
+/// Under rules that do not wait for an element to end, the newest one as long as anyone is under
+/// way.
+fn under_way(operation: &OperationDetail) -> Option<u64> {
+    let newest = operation.chart.points.last().filter(|_| operation.summary.counts.in_flight > 0);
+    newest.map(|point| point.element)
+}
+
 fn rates(operation: &OperationDetail) -> Markup {
     html! {
         dl .facts {
             div {
                 dt { "Element" }
                 dd {
-                    @match operation.summary.element {
+                    @match operation.summary.element.or_else(|| under_way(operation)) {
                         Some(element) => { "#" (element) ", " (devices_counted(size(operation, element))) }
                         None => "none in progress",
                     }

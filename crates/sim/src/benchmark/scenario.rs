@@ -575,8 +575,10 @@ impl Scenario {
                 }
             }
             if self.strata[..at].iter().any(|other| other.name() == stratum.name()) {
-                let problem = "names a stratum that is there already".to_owned();
-                return Some(Problem { table: Some(("stratum", at)), field: "share", problem });
+                let problem =
+                    "with `version` and `site` is that of a stratum that is there already";
+                let problem = problem.to_owned();
+                return Some(Problem { table: Some(("stratum", at)), field: "hardware", problem });
             }
         }
         None
@@ -645,10 +647,24 @@ impl Scenario {
             if !(0..self.operations.len())
                 .any(|op| (0..self.strata.len()).any(|stratum| self.hits(fault, op, stratum)))
             {
-                return wrong("kind", "can hit no device; look at its filters and `operation`");
+                return wrong(self.misses(fault), "is that of no device it could hit");
             }
         }
         None
+    }
+
+    /// Which filter of a fault that can hit no device fits no stratum; the first one where only all
+    /// of them together fit none.
+    fn misses(&self, fault: &Fault) -> &'static str {
+        let any = |fits: &dyn Fn(&Stratum) -> bool| self.strata.iter().any(fits);
+        let filters = [
+            ("hardware", &fault.hardware, any(&|it| fault.hardware.as_ref() == Some(&it.hardware))),
+            ("version", &fault.version, any(&|it| fault.version.as_ref() == Some(&it.version))),
+            ("site", &fault.site, any(&|it| fault.site.as_ref() == Some(&it.site))),
+        ];
+        let given = || filters.iter().filter(|(_, filter, _)| filter.is_some());
+        let missed = given().find(|(_, _, fits)| !fits).or_else(|| given().next());
+        missed.map_or("kind", |(field, ..)| field)
     }
 
     fn events_problem(&self) -> Option<Problem> {
@@ -686,6 +702,12 @@ impl Scenario {
         if self.operations.len() > Self::OPERATIONS_MAX {
             let problem = format!("is there more than {} times", Self::OPERATIONS_MAX);
             return Some(Problem { table: None, field: "operation", problem });
+        }
+        for (at, operation) in self.operations.iter().enumerate() {
+            if self.operations[..at].iter().any(|other| other.name == operation.name) {
+                let problem = "is that of an operation that is there already".to_owned();
+                return Some(Problem { table: Some(("operation", at)), field: "name", problem });
+            }
         }
         None
     }

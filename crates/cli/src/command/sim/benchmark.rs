@@ -86,6 +86,18 @@ fn scenarios(arguments: &SimBenchmark) -> Result<Vec<Scenario>, Failure> {
         let read = Scenario::from_toml(&read_text(path)?);
         all.push(read.map_err(|error| Failure::of(format!("{}: {error}", path.display())))?);
     }
+    // The same one twice says nothing more; two of one name could not be told apart.
+    for (at, one) in all.iter().enumerate() {
+        if all[..at].iter().any(|other| other.name == one.name && other != one) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("two scenarios have the name `{}`", one.name),
+            )
+            .hint("give one of them another `name`"));
+        }
+    }
+    let mut names = std::collections::BTreeSet::new();
+    all.retain(|one| names.insert(one.name.clone()));
     if all.is_empty() {
         all.extend(scenario_names().into_iter().filter_map(scenario));
     }

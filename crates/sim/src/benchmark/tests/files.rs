@@ -32,7 +32,14 @@ fn mistakes_are_named_with_line_and_field() {
         8,
         "fault.latency",
     );
-    check("[[fault]]\nkind = \"brick\"\nrate = \"1 %\"\nsite = \"x\"\n", 6, "fault.kind");
+    check("[[fault]]\nkind = \"brick\"\nrate = \"1 %\"\nsite = \"x\"\n", 8, "fault.site");
+    check(
+        "[[stratum]]\nshare = \"50 %\"\nhardware = \"A\"\n[[stratum]]\nshare = \"50 %\"\n\
+         hardware = \"A\"\n",
+        10,
+        "stratum.hardware",
+    );
+    check("[[operation]]\nname = \"a\"\n[[operation]]\nname = \"a\"\n", 8, "operation.name");
     check("[[fault]]\nkind = \"indicator\"\nrate = \"1 %\"\n", 6, "fault.kind");
     check("[[outage]]\nfrom = \"2h\"\nto = \"1h\"\nshare = \"1 %\"\n", 7, "outage.to");
     check("[[latency]]\nfactor = 2.0\n", 5, "latency.at");
