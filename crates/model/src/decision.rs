@@ -612,20 +612,20 @@ impl Reason {
                 Devices(*updated),
             ),
             Self::EvidenceAgainstAll { phase, log_e, log_limit, excess, updated, budget } => {
-                let over = if *budget > 0 && excess > budget {
-                    format!(
-                        ", beyond the budget of {budget}, as the fault shows late or what was under way has it too,"
-                    )
-                } else {
-                    String::new()
-                };
                 write!(
                     f,
-                    "the change does harm in phase {phase}: of {} updated {excess} more than usual{over} failed, crashed or fell silent (E = {}, the limit is {})",
+                    "the change does harm in phase {phase}: of {} updated {excess} more than usual failed, crashed or fell silent (E = {}, the limit is {})",
                     Devices(*updated),
                     EValue::from_ln(*log_e),
                     EValue::from_ln(*log_limit)
-                )
+                )?;
+                if *budget > 0 && excess > budget {
+                    write!(
+                        f,
+                        "; more than the budget of {budget}, as many were updated before the fault showed"
+                    )?;
+                }
+                Ok(())
             }
             Self::Watching { holdback, until } => write!(
                 f,
