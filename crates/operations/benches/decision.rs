@@ -210,6 +210,8 @@ impl Field {
             self.loops.contact(DeviceId(id), gap, &self.fleet, before);
             id += parts;
         }
+        // What the contacts cause is no part of the look that a last proof brings about.
+        self.activate();
         for order in self.orders.remove(&self.step).unwrap_or_default() {
             self.carry_out(&order);
         }
