@@ -190,7 +190,7 @@ pub struct Plan {
     /// Devices granted first.
     pub first_speed: u32,
     /// Whether these are devices a minute.
-    pub is_rate: bool,
+    pub first_per_minute: bool,
     /// Most devices in an element, or under evidence at a time.
     pub speed_max: u32,
     /// Devices that may be harmed before a stop; none under other rules than evidence.

@@ -40,7 +40,7 @@ impl Loops {
         plan.stopped_by = self.stopped_by(proposal.release.id);
         let (policy, targets) = (&proposal.policy, plan.targets());
         plan.first_speed = regulation::first_speed(policy, targets);
-        plan.is_rate = matches!(policy.rule, Rule::AwsJobs(_));
+        plan.first_per_minute = matches!(policy.rule, Rule::AwsJobs(_));
         plan.speed_max = regulation::speed_max(policy, targets);
         if let Some(rule) = policy.rule.evidence() {
             let budget = rule.budget.unwrap_or_else(|| default_budget(targets));

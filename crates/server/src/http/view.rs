@@ -437,7 +437,7 @@ pub(super) fn plan(plan: &::operations::Plan, manifest: &model::Manifest) -> Pla
         reasons: most_first(reasons),
         paths: paths.collect(),
         first_speed: plan.first_speed,
-        first_per_minute: plan.is_rate,
+        first_per_minute: plan.first_per_minute,
         speed_max: plan.speed_max.into(),
         budget: plan.budget,
         conflicts: plan.conflicts.iter().map(|conflict| conflict.operation.into()).collect(),

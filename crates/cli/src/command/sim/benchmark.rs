@@ -80,28 +80,30 @@ fn list(arguments: &SimBenchmark, output: &Output) -> Result<Exit, Failure> {
 fn scenarios(arguments: &SimBenchmark) -> Result<Vec<Scenario>, Failure> {
     let mut all = Vec::new();
     for name in &arguments.scenarios {
-        all.push(scenario(name).ok_or_else(|| unknown_scenario(name))?);
+        add(scenario(name).ok_or_else(|| unknown_scenario(name))?, &mut all)?;
     }
     for path in &arguments.scenario_files {
         let read = Scenario::from_toml(&read_text(path)?);
-        all.push(read.map_err(|error| Failure::of(format!("{}: {error}", path.display())))?);
+        let read = read.map_err(|error| Failure::of(format!("{}: {error}", path.display())))?;
+        add(read, &mut all)?;
     }
-    // The same one twice says nothing more; two of one name could not be told apart.
-    for (at, one) in all.iter().enumerate() {
-        if all[..at].iter().any(|other| other.name == one.name && other != one) {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("two scenarios have the name `{}`", one.name),
-            )
-            .hint("give one of them another `name`"));
-        }
-    }
-    let mut names = std::collections::BTreeSet::new();
-    all.retain(|one| names.insert(one.name.clone()));
     if all.is_empty() {
         all.extend(scenario_names().into_iter().filter_map(scenario));
     }
     Ok(all)
+}
+
+/// The same one twice says nothing more; two of one name could not be told apart.
+fn add(scenario: Scenario, all: &mut Vec<Scenario>) -> Result<(), Failure> {
+    match all.iter().find(|known| known.name == scenario.name) {
+        None => all.push(scenario),
+        Some(known) if *known == scenario => {}
+        Some(_) => {
+            let message = format!("two scenarios have the name `{}`", scenario.name);
+            return Err(Failure::new(Exit::Usage, message).hint("give one of them another `name`"));
+        }
+    }
+    Ok(())
 }
 
 fn unknown_scenario(name: &str) -> Failure {
