@@ -6,6 +6,8 @@ use api::{
     ReleaseRef, ReplayReport, StratumScope, StratumView, ValueView, WhyReport, WhyVerdict, e_value,
 };
 
+use model::FaultKind;
+
 use crate::paint::Paint;
 
 /// A text, or a dash when there is none.
@@ -548,7 +550,11 @@ pub(crate) fn is_notable(event: &Event) -> bool {
         | EventKind::DeviceProgress { .. }
         | EventKind::Progress { .. }
         | EventKind::Unknown => false,
-        EventKind::DeviceSettled { state, .. } => *state != AttemptState::Succeeded,
+        // One that was away waits for its next contact, as if it had not been asked.
+        EventKind::DeviceSettled { state, fault, .. } => {
+            let away = fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Away.as_str());
+            *state != AttemptState::Succeeded && !away
+        }
         _ => true,
     }
 }
@@ -598,6 +604,13 @@ mod tests {
             ),
             "op-1: ws-7 try 2: failed, update failed (result 8)",
             true,
+        );
+        check(
+            &format!(
+                r#""type":"device_settled",{operation},{device},"attempt":1,"state":"deferred","fault":{{"kind":"away","detail":""}},"version_before":"1.0.0","version_after":null"#
+            ),
+            "op-1: ws-7 try 1: deferred, away",
+            false,
         );
         check(
             &format!(
