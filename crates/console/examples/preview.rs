@@ -1,5 +1,5 @@
 //! Writes every page on a sample view into a folder, to be looked at in a browser:
-//! `cargo run -p console@0.1.0 --example preview -- FOLDER`.
+//! `cargo run --manifest-path crates/console/Cargo.toml --example preview -- FOLDER`.
 
 #[path = "../tests/sample/mod.rs"]
 mod sample;

@@ -283,6 +283,7 @@ const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::fmt::Write as _;
 
     use model::{
         Arm, AttemptState, Evidence, EvidencePlan, HealthEventKind, HealthEvents, OperationId,
@@ -382,6 +383,23 @@ mod tests {
         assert!(found.equal > 3 && found.looks > 3, "{found:?}");
         let stopped = decisions.iter().any(|one| one.reason.code() == "evidence.stratum");
         assert!(stopped, "the looks must come to something: {decisions:?}");
+    }
+
+    /// What one version decides from one course of events. When this differs, decisions have
+    /// changed: raise the version of the workspace, or a replay of what the version before
+    /// decided calls the differences a fault of this one. Then take the new snapshot.
+    #[test]
+    fn a_version_decides_the_same_for_good() {
+        let (_, _, decisions) = judged_operation();
+        let mut told = format!("version {CODE_VERSION}\n");
+        for decision in &decisions {
+            let verdict = serde_json::to_string(&decision.verdict).unwrap();
+            writeln!(told, "{} {verdict} {}", decision.seq, decision.reason.code()).unwrap();
+            for ruling in decision.judged.iter().flat_map(|judged| &judged.strata) {
+                writeln!(told, "  {}", serde_json::to_string(ruling).unwrap()).unwrap();
+            }
+        }
+        insta::assert_snapshot!(told);
     }
 
     #[test]
