@@ -627,11 +627,16 @@ impl Reason {
                 }
                 Ok(())
             }
+            Self::Watching { holdback: 0, until } => write!(
+                f,
+                "whoever may be updated is; faults that show late are waited for until {until}"
+            ),
             Self::Watching { holdback, until } => write!(
                 f,
-                "everyone but a holdback of {} is updated; it stays until {until} as the control for faults that show late",
+                "whoever may be updated is, but for a holdback of {}, which stays until {until} as the control for faults that show late",
                 Devices(*holdback)
             ),
+            Self::Released { holdback: 0 } => f.write_str("no late fault has shown"),
             Self::Released { holdback } => {
                 write!(f, "no late fault has shown, the holdback of {} follows", Devices(*holdback))
             }

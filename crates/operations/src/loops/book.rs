@@ -144,11 +144,17 @@ impl Loops {
         if let Some(due) = run.watches.get_mut(&device).and_then(|watch| watch.due.take()) {
             self.deadlines.remove(&(due, operation, device));
         }
+        let told_before = run.assignments.get(&device).and_then(|known| known.told);
+        let told = assignment.told.filter(|_| told_before.is_none());
         let old = run.assignments.get(&device).filter(|_| run.comparison.is_some()).cloned();
         run.keep(&assignment, now);
         if run.comparison.is_some() {
             run.compare_attempt(old.as_ref(), &assignment, Time::default(), now);
         }
+        if let Some(told) = told {
+            self.take_over(operation, device, told);
+        }
+        let Some(run) = self.runs.get(&operation) else { return };
         if matches!(state, AttemptState::Failed { .. } | AttemptState::Silent) {
             self.compliance.failed.insert((run.operation().release, device));
         }

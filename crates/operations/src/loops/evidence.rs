@@ -1,11 +1,12 @@
 //! Operations under evidence: who is compared, when to look, and what was learned for the next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
     Arm, Assignment, AttemptState, Device, DeviceId, EvidencePlan, FaultKind, Fleet,
-    HealthEventKind, Look, OperationId, OperationState, Origin, Policy, Record, Release,
+    HealthEventKind, Look, Manifest, OperationId, OperationState, Origin, Policy, Record, Release,
     ReleaseName, Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan, StratumScope,
     Time, Version,
 };
@@ -172,6 +173,32 @@ impl Loops {
             }
             let signals = snapshot.signals.iter().filter(|signal| signal.operation == id);
             signals.for_each(|signal| run.restore_signal(signal));
+        }
+        let told: Vec<(OperationId, DeviceId, Time)> = self
+            .runs
+            .iter()
+            .flat_map(|(id, run)| run.assignments.values().map(|known| (*id, known)))
+            .filter_map(|(id, known)| Some((id, known.device, known.told?)))
+            .collect();
+        for (id, device, at) in told {
+            self.take_over(id, device, at);
+        }
+    }
+
+    /// An operation told a device to install. What the device does from then on says nothing more
+    /// of a change that this one replaces, nor of the control of that change: it is followed no
+    /// further there. The last change is the one that answers for a device.
+    pub(super) fn take_over(&mut self, by: OperationId, device: DeviceId, told: Time) {
+        let Some(run) = self.runs.get(&by) else { return };
+        let manifest = Arc::clone(&run.release.manifest);
+        for id in &self.by_urgency {
+            let Some(run) = self.runs.get_mut(id).filter(|_| *id != by) else { continue };
+            let Some(comparison) = &run.comparison else { continue };
+            let known = run.assignments.get(&device).and_then(|known| known.told);
+            let since = known.unwrap_or(comparison.since);
+            if since <= told && replaces(&manifest, &run.release.manifest) {
+                run.compare_no_further(device);
+            }
         }
     }
 
@@ -382,11 +409,15 @@ impl Run {
             }
             Place::Waiting(_) => {}
             Place::Excluded(_) | Place::Unknown | Place::Granted => {
-                if let Some(comparison) = &mut self.comparison {
-                    comparison.cohort.leave(device.id);
-                    comparison.partners.forget(device.id);
-                }
+                self.compare_no_further(device.id);
             }
+        }
+    }
+
+    fn compare_no_further(&mut self, device: DeviceId) {
+        if let Some(comparison) = &mut self.comparison {
+            comparison.cohort.leave(device);
+            comparison.partners.forget(device);
         }
     }
 
@@ -524,6 +555,11 @@ pub(super) fn parts_under<'a>(
         told_apart(StratumBy::Version, version),
         told_apart(StratumBy::Site, device.site.as_deref().unwrap_or("")),
     ]
+}
+
+/// Whether a release takes the place of what the other one has put on a device.
+fn replaces(new: &Manifest, old: &Manifest) -> bool {
+    new.release.name == old.release.name || (new.is_firmware() && old.is_firmware())
 }
 
 /// Whether a granted device was not told to install yet.

@@ -10,6 +10,7 @@ use model::{
     Version,
 };
 
+use super::followed::events;
 use super::world::Durable;
 use super::{config, device, firmware, policy};
 use crate::{Dispatch, Loops, Output, Planned};
@@ -655,4 +656,43 @@ fn the_first_checks_of_silence_are_spread_and_find_it_no_sooner() {
     }
     assert!(checks > 100, "{checks}");
     assert!(field.looks.iter().all(|look| look.left.is_empty()), "nobody is silent yet");
+}
+
+/// A change is not held against the one before it: what a device does once another operation has
+/// told it to install says nothing of the change that it had before. Restarts know it too.
+#[test]
+fn a_later_change_is_not_held_against_the_one_before() {
+    for restarts in [false, true] {
+        let mut field = Field::new(400, |device| {
+            let later = device.version.as_ref().is_some_and(|version| version.as_str() >= "2");
+            if later { Fate::Dies(3) } else { Fate::Well }
+        });
+        let first = field.publish(Evidence { watch: Span::secs(3_000), ..quick() });
+        while field.updated("A") + field.updated("B") < 300 {
+            field.tick();
+        }
+        let second = field.publish_later("3.0.0");
+        while field.dead.len() < 5 {
+            field.tick();
+        }
+        if restarts {
+            field.restart();
+        }
+        for _ in 0..300 {
+            field.tick();
+        }
+        let silent = |id: OperationId| {
+            let looks: Vec<Look> =
+                field.looks.iter().filter(|look| look.operation == id).cloned().collect();
+            let silent = |arm| events(&looks, HealthEventKind::Silence, arm);
+            (silent(Arm::Updated), silent(Arm::Control))
+        };
+        let stopped = field.decisions.iter().find(|one| one.reason.code() == "evidence.stratum");
+        assert_eq!(stopped.map(|one| one.operation), Some(second), "{:?}", field.codes());
+        assert_eq!(silent(first), (0, 0), "restarts: {restarts}");
+        assert!(silent(second).0 >= 5);
+        let watch = field.decisions.iter().rfind(|one| one.reason.code() == "evidence.watch");
+        let said = watch.unwrap().reason.to_string();
+        assert!(said.starts_with("whoever may be updated is; faults that show late"), "{said}");
+    }
 }

@@ -97,7 +97,7 @@ fn absent_values_are_neutral() {
 }
 
 /// Events of a kind and arm in all looks.
-fn events(looks: &[Look], kind: HealthEventKind, arm: Arm) -> u64 {
+pub(super) fn events(looks: &[Look], kind: HealthEventKind, arm: Arm) -> u64 {
     let strata = looks.iter().flat_map(|look| &look.strata);
     let events = strata.flat_map(|stratum| &stratum.events);
     events.filter(|one| (one.kind, one.arm) == (kind, arm)).map(|one| one.devices).sum()
