@@ -173,6 +173,9 @@ pub struct StratumLook {
     pub failures: u64,
     /// Installations that were proved since the last look.
     pub successes: u64,
+    /// Installations under way at the look: begun, and neither failed nor proved nor given up.
+    #[serde(default)]
+    pub installing: u64,
     /// Updated devices in contact since the last look, by window of age.
     pub updated_contacts: Vec<u64>,
     /// Control devices in contact since the last look.

@@ -327,6 +327,7 @@ mod tests {
             deadline_s: 300,
             updated: 20,
             failures: number % 2,
+            installing: 4,
             successes: 15,
             updated_contacts: vec![20 * number, 0, 0],
             control_contacts: 4_000,

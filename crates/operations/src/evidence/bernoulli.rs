@@ -119,12 +119,17 @@ pub fn tolerated(levels: &[History], config: &InstallConfig) -> Tolerance {
 ///
 /// E = Σ_j w_j · (p_j/p_tol)^x · ((1 − p_j)/(1 − p_tol))^y,
 ///
-/// after x failures and y successes. Each factor has an expectation of at most 1 whenever the
+/// after x failures and y devices that have not failed: successes, and those under way. Each factor has an expectation of at most 1 whenever the
 /// device's own probability of failing, given the past, is at most p_tol; the devices need not
 /// be alike. So E is a test supermartingale for every rate up to p_tol: the probability that it
 /// ever reaches 1/α is at most α (Ville 1939), at whatever times and sizes one looks (Wald 1945;
 /// Ramdas, Grünwald, Vovk, Shafer, Statistical Science 38, 2023, arXiv:2210.01948). E grows with
 /// every failure and falls with every success.
+///
+/// *Under way.* A failure is often told within minutes, and a success proved after a soak of hours:
+/// of the outcomes known at a moment, more are failures than in the end. So a device counts as a
+/// success from its begin on, until it fails. What it then stands for is never above the
+/// expectation of what it comes to, whenever one looks, and the bound holds.
 ///
 /// The state is two counts, so that it does not depend on the order of outcomes. Devices that
 /// were deferred or never contacted are no outcome.
@@ -134,13 +139,16 @@ pub struct Installs {
     pub failures: u64,
     /// Installations that succeeded.
     pub successes: u64,
+    /// Installations under way now.
+    pub under_way: u64,
 }
 
 impl Installs {
-    /// Counts further outcomes.
-    pub const fn observe(&mut self, failures: u64, successes: u64) {
+    /// Counts further outcomes, after which so many installations are under way.
+    pub const fn observe(&mut self, failures: u64, successes: u64, under_way: u64) {
         self.failures = self.failures.saturating_add(failures);
         self.successes = self.successes.saturating_add(successes);
+        self.under_way = under_way;
     }
 
     /// ln of the e-value of each alternative, `multiples` first, then `extreme`.
@@ -151,6 +159,7 @@ impl Installs {
     pub fn log_components(&self, tolerated: Tolerance, config: &InstallConfig) -> Vec<f64> {
         let tolerated = tolerated.rate.value().clamp(RATE_MIN, RATE_MAX);
         let extreme = config.extreme.min(RATE_MAX);
+        let unfailed = self.successes.saturating_add(self.under_way);
         let alternatives = config.multiples.iter().map(|multiple| multiple * tolerated);
         alternatives
             .chain([extreme])
@@ -158,7 +167,7 @@ impl Installs {
                 let rate = rate.min(extreme).max(tolerated);
                 let failed = log(rate / tolerated);
                 let succeeded = log1p((tolerated - rate) / (1.0 - tolerated));
-                number(self.failures) * failed + number(self.successes) * succeeded
+                number(self.failures) * failed + number(unfailed) * succeeded
             })
             .collect()
     }

@@ -217,7 +217,7 @@ impl StratumPanel {
         bound: &BoundConfig,
     ) {
         self.last = StratumLook { events: Vec::new(), indicators: Vec::new(), ..new.clone() };
-        self.evidence.installs.observe(new.failures, new.successes);
+        self.evidence.installs.observe(new.failures, new.successes, new.installing);
         let at_s = seconds(look.at);
         self.exposure.add(at_s, new.updated, bound);
         self.exposure.settle(at_s, new.deadline_s, bound);

@@ -13,6 +13,7 @@ pub(super) struct Kind {
     pub(super) contact: Times,
     pub(super) offline: Offline,
     pub(super) install: Times,
+    pub(super) failing: Times,
     pub(super) benign: Benign,
     /// Silence after which a device counts as lost, in seconds.
     pub(super) deadline_s: f64,

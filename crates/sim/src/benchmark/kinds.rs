@@ -26,6 +26,7 @@ pub(super) fn kinds(scenario: &Scenario, policy: &Policy, chance: &mut Chance) -
             contact,
             offline: stratum.offline.unwrap_or(scenario.offline),
             install,
+            failing: scenario.failing.unwrap_or(install),
             benign: stratum.benign.unwrap_or(scenario.benign),
             deadline_s: deadline_s.max(least_s),
         }

@@ -29,6 +29,9 @@ pub struct Scenario {
     /// Time from the order to the report of the new version.
     #[serde(default = "Scenario::install")]
     pub install: Times,
+    /// Time from the order to the report of a failure; without it that of `install`.
+    #[serde(default)]
+    pub failing: Option<Times>,
     /// What happens to devices whatever they run.
     #[serde(default)]
     pub benign: Benign,
@@ -408,6 +411,7 @@ impl Scenario {
             contact: Times::Exponential(Span::secs(1_800)),
             offline: Offline::default(),
             install: Self::install(),
+            failing: None,
             benign: Benign::default(),
             drift: Drift::default(),
             silence_after: None,
@@ -509,7 +513,10 @@ impl Scenario {
             let max = Self::DEVICES_MAX;
             return whole("devices", format!("is {}; it must be 1 to {max}", self.devices));
         }
-        for (field, times) in [("contact", &self.contact), ("install", &self.install)] {
+        let failing = self.failing.as_ref().unwrap_or(&self.install);
+        for (field, times) in
+            [("contact", &self.contact), ("install", &self.install), ("failing", failing)]
+        {
             if let Some(problem) = times.problem() {
                 return whole(field, problem);
             }

@@ -260,6 +260,7 @@ impl Trial {
             updated: gathered.updated,
             failures: gathered.failures,
             successes: gathered.successes,
+            installing: self.told.saturating_sub(self.through),
             updated_contacts: gathered.contacts,
             control_contacts: chance.binomial(control, p),
             control,

@@ -90,6 +90,9 @@ fn operations() -> u64 {
 
 struct Group {
     evidence: Evidence,
+    /// How long after its failures an update's successes are known, and those not known yet.
+    soak_h: f64,
+    soaking: Vec<(f64, u64)>,
     waiting: u64,
     control: u64,
     /// Updated devices still well, by the hour of their update.
@@ -154,6 +157,8 @@ fn group(source: &mut Source, targets: u64, case: Case, config: &TestsConfig) ->
     let holdback = (targets / 20).max(1);
     Group {
         evidence: Evidence::new(tolerance, config),
+        soak_h: [0.0, 6.0, 72.0][usize::try_from(source.below(3)).unwrap()],
+        soaking: Vec::new(),
         waiting: targets.saturating_sub(holdback),
         control: holdback,
         cohorts: Vec::new(),
@@ -180,8 +185,13 @@ fn size(source: &mut Source, group: &Group, log_global: f64, step: u64) -> u64 {
 }
 
 fn install(source: &mut Source, group: &mut Group, size: u64, case: Case, now_h: f64) {
+    // Failures are told at once, successes proved after the soak.
     let failures = source.binomial(size, case.failing);
-    group.evidence.installs.observe(failures, size - failures);
+    group.soaking.push((now_h + group.soak_h, size - failures));
+    let proved = group.soaking.extract_if(.., |(at_h, _)| *at_h <= now_h);
+    let successes = proved.map(|(_, devices)| devices).sum();
+    let under_way = group.soaking.iter().map(|(_, devices)| devices).sum();
+    group.evidence.installs.observe(failures, successes, under_way);
     group.waiting -= size;
     group.updated += size;
     group.bad += failures;

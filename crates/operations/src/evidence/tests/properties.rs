@@ -47,7 +47,7 @@ fn config() -> TestsConfig {
 
 fn run(evidence: &mut Evidence, steps: &[Step], config: &TestsConfig) {
     for step in steps {
-        evidence.installs.observe(step.failures, step.successes);
+        evidence.installs.observe(step.failures, step.successes, 0);
         evidence.health.observe(&step.windows, &config.health);
         for (treated, value) in &step.values {
             let arm = if *treated { Arm::Updated } else { Arm::Control };
@@ -84,7 +84,7 @@ proptest! {
     fn failures_raise_and_successes_lower(failures in 0..500_u64, successes in 0..50_000_u64, rate in 0.001..0.7_f64) {
         let config = InstallConfig::default();
         let log_e = |failures, successes| {
-            Installs { failures, successes }.log_e(tolerance(rate), &config)
+            Installs { failures, successes, under_way: 0 }.log_e(tolerance(rate), &config)
         };
         let here = log_e(failures, successes);
         prop_assert!(log_e(failures + 1, successes) > here);

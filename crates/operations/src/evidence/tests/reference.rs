@@ -94,7 +94,8 @@ struct BudgetCase {
 fn installs() {
     let config = InstallConfig::default();
     for case in reference().installs {
-        let installs = Installs { failures: case.failures, successes: case.successes };
+        let installs =
+            Installs { failures: case.failures, successes: case.successes, under_way: 0 };
         let rate = Exact::new(case.tolerated);
         let tolerance = Tolerance { rate, learned: rate, learned_upper: rate };
         let log_e = installs.log_e(tolerance, &config);

@@ -268,7 +268,7 @@ fn failures_needed(rule: &Rule, plan: &EvidencePlan, at: usize) -> Option<u64> {
     let mut evidence: Vec<Evidence> =
         plan.strata.iter().map(|stratum| Evidence::new(stratum.tolerance, &tests)).collect();
     (1..=FAILURES_MAX).find(|_| {
-        evidence[at].installs.observe(1, 0);
+        evidence[at].installs.observe(1, 0, 0);
         let strata: Vec<_> = evidence.iter().map(|one| one.stratum(0.0, false, &tests)).collect();
         let judgement = judge(&strata, &config);
         judgement.evidence.closed[at] >= judgement.log_limit

@@ -156,9 +156,11 @@ impl Run<'_> {
         let mask = way.mask as usize | 1 << operation;
         self.fleet.cell_mut(stratum, mask).dead += fates.bricked + fates.silenced;
         let mut faulty = 0;
+        let failing = self.fleet.kinds[stratum].failing;
         for (at, count) in [(false, fates.failed), (true, fates.well)] {
+            let takes = if at { install } else { failing };
             for which in 0..count {
-                let ends_s = at_s + install.draw_s(&mut self.fleet.chance);
+                let ends_s = at_s + takes.draw_s(&mut self.fleet.chance);
                 let step = self.step_of(ends_s);
                 self.wheel.put(step, Due::End { way, told, succeeded: at });
                 if at && which < hit {
@@ -170,7 +172,7 @@ impl Run<'_> {
         }
         if faulty > 0 {
             self.live[operation].trials[stratum].shown += faulty;
-            self.live[operation].outcome.harm_shows(at_s + install.mean_s());
+            self.live[operation].outcome.harm_shows(at_s + failing.mean_s());
         }
     }
 
