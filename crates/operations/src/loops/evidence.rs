@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use model::{
     Arm, Assignment, AttemptState, Device, DeviceId, EvidencePlan, FaultKind, Fleet,
-    HealthEventKind, Look, Manifest, OperationId, OperationState, Origin, Policy, Record, Release,
-    ReleaseName, Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan, StratumScope,
-    Time, Version,
+    HealthEventKind, Look, Manifest, OperationId, OperationState, Origin, Policy, Presence, Record,
+    Release, ReleaseName, Signal, Snapshot, StratumBy, StratumLook, StratumName, StratumPlan,
+    StratumScope, Time, Version,
 };
 
+use super::watch::is_stale;
 use super::{Loops, Run};
 use crate::enforcement::{Cohort, Partners};
 use crate::evidence::{
@@ -40,6 +41,8 @@ pub(super) struct Comparison {
     pub(super) since: Time,
     // Devices granted and not told to install yet, by number of their stratum.
     pending: BTreeMap<u32, u64>,
+    // Devices whose installation is under way, by number of their stratum.
+    installing: BTreeMap<u32, u64>,
     // Sum and number of the deadlines of silence, by number of the stratum.
     deadlines: BTreeMap<u32, (u64, u64)>,
 }
@@ -51,6 +54,7 @@ impl Comparison {
             partners: Partners::default(),
             since: now,
             pending: BTreeMap::new(),
+            installing: BTreeMap::new(),
             deadlines: BTreeMap::new(),
         }
     }
@@ -150,6 +154,24 @@ impl Loops {
         }
     }
 
+    /// Devices that were control before a restart and are away now have no place that says so:
+    /// they are followed again, or their silence would be missing beside that of updated ones. Who
+    /// was overdue when the operation opened was none.
+    fn recall_control(&mut self, id: OperationId, fleet: &Fleet, now: Time) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let Some(rule) = run.operation().policy.rule.evidence() else { return };
+        let (silence_min, opened) = (rule.silence_min.0, run.operation().opened);
+        for device in fleet.iter().filter(|device| device.presence != Presence::Online) {
+            let place = run.targets.place(device.id);
+            let target = matches!(place, Place::Waiting(_)) || is_stale(place);
+            let told = run.assignments.get(&device.id).is_some_and(|known| known.told.is_some());
+            let deadline = self.experience.deadline(device, silence_min);
+            if target && !told && device.last_seen + deadline >= opened {
+                run.follow(device.id, Arm::Control, now, Some(deadline), now);
+            }
+        }
+    }
+
     /// Goes on comparing after a restart; the looks are folded and the devices have their places.
     pub(super) fn restore_comparisons(&mut self, snapshot: &Snapshot, fleet: &Fleet, now: Time) {
         let looks = &snapshot.looks;
@@ -164,6 +186,7 @@ impl Loops {
             left.for_each(|device| comparison.cohort.lost(*device));
             run.comparison = Some(comparison);
             self.compare_fleet(id, fleet, now);
+            self.recall_control(id, fleet, now);
             let Some(run) = self.runs.get_mut(&id) else { continue };
             let looked = looks.iter().rev().find(|look| look.operation == id);
             let after = looked.map_or_else(Time::default, |look| look.at);
@@ -363,6 +386,7 @@ impl Run {
                     targets: stratum.targets,
                     granted: stratum.granted,
                     pending: comparison.pending.get(&stratum.number).copied().unwrap_or(0),
+                    installing: comparison.installing.get(&stratum.number).copied().unwrap_or(0),
                     ready: stratum.ready,
                     deadline_s: sum.checked_div(devices).map_or(0, |usual| usual + probe.as_secs()),
                     ..counted.unwrap_or_default()
@@ -383,9 +407,9 @@ impl Run {
     }
 
     /// A device that could be granted belongs to the control from its contact on. It stays there
-    /// while it is away, or its silence would never be seen, and while it is granted: what is dead
-    /// cannot be told to install, and taken from the control with its grant, its silence would be
-    /// missing there.
+    /// while it is away, or its silence would never be seen, and its values grow too old with it;
+    /// and until it is told to install, whatever became of its grant: what is dead cannot be told,
+    /// and taken from the control with its grant, its silence would be missing there.
     pub(super) fn compare_place(
         &mut self,
         device: &Device,
@@ -399,9 +423,11 @@ impl Run {
         let place = match self.assignments.get(&device.id) {
             None => place,
             Some(known) if waits(known) => Place::Ready,
+            Some(known) if known.told.is_none() && !known.state.is_final() => place,
             Some(_) => return,
         };
         match place {
+            _ if is_stale(place) => {}
             Place::Ready => {
                 let Some(rule) = self.operation().policy.rule.evidence() else { return };
                 let deadline = experience.deadline(device, rule.silence_min.0);
@@ -464,13 +490,16 @@ impl Run {
             // Granted: no control any more. Settled: what there was to read has been read.
             comparison.partners.forget(new.device);
         }
-        let pending = comparison.pending.entry(stratum).or_default();
-        *pending = pending.saturating_sub(u64::from(old.is_some_and(waits)));
-        *pending += u64::from(waits(new));
+        let recount = |counts: &mut BTreeMap<u32, u64>, counted: fn(&Assignment) -> bool| {
+            let count = counts.entry(stratum).or_default();
+            *count = count.saturating_sub(u64::from(old.is_some_and(counted)));
+            *count += u64::from(counted(new));
+        };
+        recount(&mut comparison.pending, waits);
+        recount(&mut comparison.installing, installs);
         let cohort = &mut comparison.cohort;
         match new.told {
-            None if waits(new) => {}
-            None => cohort.leave(new.device),
+            None => {}
             Some(told) if old.is_none_or(|old| old.told.is_none()) => {
                 if told > after {
                     cohort.updated(stratum);
@@ -492,10 +521,14 @@ impl Run {
                 comparison.cohort.ended(stratum, true);
             }
             AttemptState::Failed { fault } => {
-                if settled && says_something(fault.kind) {
+                let says_something = says_something(fault.kind);
+                if settled && says_something {
                     comparison.cohort.ended(stratum, false);
                 }
-                comparison.cohort.leave(new.device);
+                // Who was out of reach before it was told is control as before.
+                if says_something || new.told.is_some() {
+                    comparison.cohort.leave(new.device);
+                }
             }
             _ => {}
         }
@@ -565,6 +598,11 @@ fn replaces(new: &Manifest, old: &Manifest) -> bool {
 /// Whether a granted device was not told to install yet.
 const fn waits(one: &Assignment) -> bool {
     one.state.is_in_flight() && one.told.is_none()
+}
+
+/// Whether the installation of a device has begun and not ended.
+fn installs(one: &Assignment) -> bool {
+    one.state.is_in_flight() && one.state != AttemptState::Granted
 }
 
 /// When the silence of a control device is looked at first. All of them are followed from the

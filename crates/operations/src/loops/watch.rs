@@ -333,7 +333,7 @@ impl Loops {
 }
 
 /// Whether a required value of the device is too old.
-fn is_stale(place: Place) -> bool {
+pub(super) fn is_stale(place: Place) -> bool {
     matches!(place, Place::Waiting("data.stale") | Place::Excluded("data.stale"))
 }
 

@@ -25,6 +25,9 @@ pub(super) struct Field {
     pub(super) crashes: BTreeMap<DeviceId, Time>,
     /// When an order of that device is carried out.
     busy: BTreeMap<DeviceId, (Time, Dispatch)>,
+    /// After how many seconds an order is given up that a dead device does not answer; never
+    /// without.
+    pub(super) gives_up_s: Option<u64>,
     fate: fn(&model::Device) -> Fate,
     /// What a device's sensor shows; absent without.
     pub(super) sensor: Option<fn(&model::Device, Time) -> i64>,
@@ -76,6 +79,7 @@ impl Field {
             dead: BTreeMap::new(),
             crashes: BTreeMap::new(),
             busy: BTreeMap::new(),
+            gives_up_s: None,
             fate,
             sensor: None,
             probed: Vec::new(),
@@ -202,8 +206,20 @@ impl Field {
             .map(|(_, (_, order))| order.clone())
             .collect();
         for order in done {
+            let (began, _) = self.busy[&order.device];
+            let dead = self.dead.get(&order.device).is_some_and(|at| *at <= self.now);
+            if dead && let Some(seconds) = self.gives_up_s {
+                if self.now < began + Duration::from_secs(seconds) {
+                    continue;
+                }
+                let Dispatch { operation, device, attempt, .. } = order;
+                let fault = Fault { kind: FaultKind::NoAnswer, detail: String::new() };
+                let failed = Progress::Failed(fault);
+                self.loops.report(operation, device, attempt, failed, &self.fleet, self.now);
+            } else {
+                self.carry_out(&order);
+            }
             self.busy.remove(&order.device);
-            self.carry_out(&order);
         }
         let crashed = self.crashes.extract_if(.., |_, at| *at <= self.now);
         for (device, _) in crashed {

@@ -235,3 +235,79 @@ fn deadlines_follow_each_device_s_own_gaps() {
     assert!((60..=67).contains(&deadline(&field, 9)), "{}", deadline(&field, 9));
     assert!(!field.state(id).is_final());
 }
+
+/// What becomes of the silence of an outage that hits both arms alike.
+struct Outage {
+    /// Every how many devices are hit, and how many seconds after the start.
+    every: usize,
+    after_s: u64,
+    /// Seconds into the outage after which the server stops and starts again.
+    restart_s: Option<u64>,
+    /// Seconds after which an order without an answer is given up.
+    gives_up_s: Option<u64>,
+    /// More lines in the manifest.
+    extra: &'static str,
+}
+
+impl Outage {
+    /// Devices that fell silent, updated and control.
+    fn silent(&self) -> (u64, u64) {
+        let mut field = Field::new(1_000, |_| Fate::Well);
+        field.gives_up_s = self.gives_up_s;
+        let rule = Evidence {
+            watch: Span::secs(600),
+            silence_min: Span::secs(60),
+            budget: Some(200),
+            ..quick()
+        };
+        let battery = |field: &mut Field| {
+            for number in 1..=1_000 {
+                let (now, device) = (field.now, DeviceId(number));
+                if !field.dead.contains_key(&device) {
+                    let known = field.fleet.device_mut(device).unwrap();
+                    known.datamodel.battery_percent = super::observed(80, now);
+                    field.loops.values_renewed(device, &field.fleet, now);
+                }
+            }
+        };
+        battery(&mut field);
+        let id = field.publish_with(rule, self.extra);
+        for second in 1..600 {
+            if second == self.after_s {
+                let hit =
+                    (1..=1_000).step_by(self.every).map(|number| (DeviceId(number), field.now));
+                field.dead.extend(hit);
+            }
+            if self.restart_s.is_some_and(|later| self.after_s + later == second) {
+                field.restart();
+            }
+            if !self.extra.is_empty() && second % 10 == 0 {
+                battery(&mut field);
+            }
+            field.tick();
+        }
+        let stops = ["abort.evidence", "evidence.stratum", "evidence.alarm"];
+        let stopped = field.decisions.iter().find(|one| stops.contains(&one.reason.code()));
+        assert!(stopped.is_none(), "{:?}", stopped.map(|one| one.reason.to_string()));
+        assert!(!field.state(id).is_final() || field.state(id) == OperationState::Finished);
+        let kind = HealthEventKind::Silence;
+        (events(&field.looks, kind, Arm::Updated), events(&field.looks, kind, Arm::Control))
+    }
+}
+
+/// Nobody leaves the control for being away: not at a restart in the outage, not for an order that
+/// nobody answers, not for values that grow old with the silence.
+#[test]
+fn an_outage_hits_both_arms_whatever_else_happens() {
+    let stale = "[requires]\nbattery = { percent = 40 }\nmax_age = \"30s\"\nunknown = \"skip\"";
+    let plain = Outage { every: 3, after_s: 110, restart_s: None, gives_up_s: None, extra: "" };
+    let (updated, control) = plain.silent();
+    assert!(updated > 50 && control > 200, "{updated} {control}");
+    for (outage, name) in [
+        (Outage { restart_s: Some(30), ..plain }, "restart"),
+        (Outage { gives_up_s: Some(8), ..plain }, "no answer"),
+        (Outage { extra: stale, ..plain }, "stale"),
+    ] {
+        assert_eq!(outage.silent(), (updated, control), "{name}");
+    }
+}
