@@ -77,16 +77,63 @@ struct StratumPanel {
     expected: f64,
 }
 
+/// The contacts of one look, or of some looks one after the other where few devices call in each:
+/// a risk set of one device would say nothing about which arm an event comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Contacts {
+    // The first look, and the time of the last.
     look: u64,
     at: Time,
+    // Time that they cover, in seconds.
+    covers_s: f64,
     // By window of age, and those told to install among the youngest.
     updated: Vec<u64>,
     told: u64,
     control: u64,
-    // Time between two contacts of a control device that are counted, in seconds.
-    gap_s: f64,
+    // Seconds for which control devices were followed, in all.
+    followed_s: f64,
+}
+
+impl Contacts {
+    fn of(look: &Look, stratum: &StratumLook, elapsed: Duration) -> Self {
+        // Who was granted since is among the contacts only.
+        let followed = stratum.control.max(stratum.control_contacts);
+        Self {
+            look: look.number,
+            at: look.at,
+            covers_s: elapsed.as_secs_f64(),
+            updated: stratum.updated_contacts.clone(),
+            told: stratum.updated,
+            control: stratum.control_contacts,
+            followed_s: elapsed.as_secs_f64() * number(followed),
+        }
+    }
+
+    /// Whether later contacts begin anew. A device may count more than once before, in either arm
+    /// alike: it is contacts that are compared. But devices change arms meanwhile, so that it must
+    /// not last.
+    fn is_full(&self, deadline_s: u64) -> bool {
+        self.control >= RISK_SET || self.covers_s * 2.0 >= number(deadline_s)
+    }
+
+    fn join(&mut self, later: &Self) {
+        self.at = later.at;
+        self.covers_s += later.covers_s;
+        self.told += later.told;
+        self.control += later.control;
+        self.followed_s += later.followed_s;
+        if self.updated.len() < later.updated.len() {
+            self.updated.resize(later.updated.len(), 0);
+        }
+        for (sum, more) in self.updated.iter_mut().zip(&later.updated) {
+            *sum += more;
+        }
+    }
+
+    /// Time between two contacts of a control device that are counted, in seconds.
+    fn gap_s(&self) -> f64 {
+        self.followed_s / number(self.control.max(1))
+    }
 }
 
 impl Panel {
@@ -223,16 +270,11 @@ impl StratumPanel {
         self.exposure.settle(at_s, new.deadline_s, bound);
         self.updated += new.updated;
         self.fresh.push_back((look.at, new.updated));
-        self.contacts.push_back(Contacts {
-            look: look.number,
-            at: look.at,
-            updated: new.updated_contacts.clone(),
-            told: new.updated,
-            control: new.control_contacts,
-            // Who was granted since is among the contacts only.
-            gap_s: elapsed.as_secs_f64() * number(new.control.max(new.control_contacts))
-                / number(new.control_contacts.max(1)),
-        });
+        let contacts = Contacts::of(look, new, elapsed);
+        match self.contacts.back_mut().filter(|last| !last.is_full(new.deadline_s)) {
+            Some(last) => last.join(&contacts),
+            None => self.contacts.push_back(contacts),
+        }
         self.away_s += new.away_s;
         self.returned += new.returned;
         let mut events: Vec<&HealthEvents> = new.events.iter().collect();
@@ -254,14 +296,20 @@ impl StratumPanel {
         self.forget(look.at);
     }
 
-    /// Events whose last contact fell into the same look, against the contacts of that look.
+    /// Events whose last contact fell into the same look, against the contacts around that look.
     fn compare(&mut self, group: &[&HealthEvents], tests: &TestsConfig) {
         let Some(of) = group.first().map(|first| first.look) else { return };
         // What is older than anything remembered is held against the oldest remembered.
         let at = self.contacts.partition_point(|contacts| contacts.look <= of).saturating_sub(1);
-        let Some(contacts) = self.contacts.get(at) else { return };
+        let Some(mut contacts) = self.contacts.get(at).cloned() else { return };
+        // Those of now have only begun to gather.
+        if let Some(before) = at.checked_sub(1).and_then(|before| self.contacts.get(before))
+            && !contacts.is_full(self.last.deadline_s)
+        {
+            contacts.join(before);
+        }
         let all = tests.health.windows() - 1;
-        let at_risk = self.at_risk(contacts, all);
+        let at_risk = self.at_risk(&contacts, all);
         let mut windows = vec![WindowEvents::default(); all + 1];
         for (window, at_risk) in windows.iter_mut().zip(at_risk) {
             window.control_at_risk = contacts.control;
@@ -300,7 +348,8 @@ impl StratumPanel {
             }
         }
         let away_s = number(self.away_s) / number(self.returned.max(1));
-        let longer = if contacts.gap_s > 0.0 { away_s / contacts.gap_s - 1.0 } else { 0.0 };
+        let gap_s = contacts.gap_s();
+        let longer = if gap_s > 0.0 { away_s / gap_s - 1.0 } else { 0.0 };
         let more = whole(libm::ceil(number(contacts.told) * longer.max(0.0)));
         for window in windows_of(0, all) {
             windows[window] += more;
@@ -451,6 +500,8 @@ fn millionths(change: i64) -> f64 {
 
 /// Looks whose contacts are remembered: two weeks of five minutes.
 const CONTACTS_MAX: usize = 4_096;
+/// Contacts of control devices that are enough to be compared with.
+const RISK_SET: u64 = 50;
 
 #[cfg(test)]
 mod tests {
@@ -493,5 +544,50 @@ mod tests {
         // Who calls less often than an installation takes is not away for longer than usual.
         check(1_000, 100, 10 * 1_200, [10, 40, 50]);
         check(1_000, 1_000, 0, [10, 40, 50]);
+    }
+
+    /// Where a control device calls once in two looks, one look is no risk set: the device that
+    /// fell silent would be compared with itself.
+    #[test]
+    fn few_contacts_are_gathered_over_looks() {
+        let rule = Rule::default();
+        let tests = tests_config(&rule, 0);
+        let log_e = |silent_at: u64, looks: u64, control_contacts: fn(u64) -> u64| {
+            let mut panel = StratumPanel::new(Tolerance::default(), &tests);
+            for number in 1..=looks {
+                let silent = HealthEvents {
+                    arm: Arm::Updated,
+                    look: silent_at,
+                    window: 0,
+                    kind: model::HealthEventKind::Silence,
+                    devices: 1,
+                };
+                let stratum = StratumLook {
+                    updated_contacts: vec![u64::from(number.is_multiple_of(10))],
+                    control_contacts: control_contacts(number),
+                    control: 150,
+                    deadline_s: 259_200,
+                    events: if number == looks { vec![silent] } else { Vec::new() },
+                    ..StratumLook::default()
+                };
+                let look = Look {
+                    operation: model::OperationId(1),
+                    number,
+                    at: Time::from_secs(300 * number),
+                    strata: Vec::new(),
+                    left: Vec::new(),
+                };
+                let elapsed = Duration::from_secs(300);
+                panel.observe(&look, &stratum, elapsed, &tests, &bound_config(&rule));
+            }
+            panel.evidence.health.log_components().into_iter().fold(0.0, f64::max)
+        };
+        let sometimes = |number: u64| u64::from(number.is_multiple_of(2));
+        // Found later, of this very moment, and in a set that has only begun: each against as
+        // many contacts as there were around it.
+        let (later, now, begun) =
+            (log_e(10, 400, sometimes), log_e(100, 100, sometimes), log_e(110, 110, sometimes));
+        assert!([later, now, begun].iter().all(|log_e| *log_e > 1.5), "{later} {now} {begun}");
+        assert!(log_e(10, 400, |_| 0).abs() < 1e-12, "without a control nothing is evidence");
     }
 }
