@@ -595,7 +595,12 @@ pub(crate) struct SimBenchmark {
     pub(crate) policies: Vec<String>,
 
     /// Runs of each policy in each scenario
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
+    )]
     pub(crate) runs: u64,
 
     /// Decides everything chance has a part in
@@ -634,7 +639,13 @@ pub(crate) struct SimBenchmark {
     pub(crate) families: Vec<String>,
 
     /// Runs of each setting while it searches; --runs holds for the best ones
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), requires = "tune")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
+        requires = "tune",
+    )]
     pub(crate) grid_runs: u64,
 
     /// List the scenarios and policies, or print a scenario's file with --scenario, and end

@@ -41,6 +41,8 @@ pub(super) struct Follow {
     sampled: Option<String>,
     /// Whether that operation ended in an earlier trial in the same folder.
     is_old: bool,
+    /// Whether it was opened in one.
+    goes_on: bool,
     /// Whether the release that rests on the sample release is still to be published.
     later_due: bool,
     /// The operation that was opened last.
@@ -84,6 +86,7 @@ impl Follow {
             arrivals,
             sampled: None,
             is_old: false,
+            goes_on: false,
             newest: None,
             ended: false,
             result: None,
@@ -216,7 +219,7 @@ impl Follow {
         self.later_due = false;
         let sample = self.sample.clone();
         let opened = self.ask(move |client| sample.publish_later(client)).await?;
-        let Some(Opened { operation, words }) = opened else { return Ok(()) };
+        let Some(Opened { operation, words, .. }) = opened else { return Ok(()) };
         let done = view::devices(detail.summary.counts.succeeded);
         let title = detail.summary.release.title();
         self.screen.say(&format!("{done} run {title}; {words}: {} rests on it", operation.name))
@@ -266,11 +269,13 @@ impl Follow {
             return Ok(());
         }
         let sample = self.sample.clone();
-        let Opened { operation, words } = self.ask(move |client| sample.publish(client)).await?;
+        let Opened { operation, goes_on, words } =
+            self.ask(move |client| sample.publish(client)).await?;
         self.screen.say(&format!("{} known; {words}", view::devices(known)))?;
         let name = operation.name.clone();
         let found = self.ask(move |client| client.operation(&name).map_err(Failure::from)).await?;
         self.is_old = found.summary.state.is_final();
+        self.goes_on = goes_on;
         self.sampled = Some(operation.name);
         Ok(())
     }
@@ -294,7 +299,12 @@ impl Follow {
 
     /// Shows the end of an operation.
     async fn tell_end(&mut self, detail: &OperationDetail) -> Result<(), Failure> {
-        let took = format!("after {} s", self.started.elapsed().as_secs());
+        let seconds = self.started.elapsed().as_secs();
+        let took = if self.goes_on {
+            format!("{seconds} s after this start")
+        } else {
+            format!("after {seconds} s")
+        };
         let summary = &detail.summary;
         let name = &summary.name;
         let is_old = self.is_old && self.sampled.as_ref() == Some(name);

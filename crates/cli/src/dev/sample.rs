@@ -117,6 +117,8 @@ pub(super) struct Sample {
 pub(super) struct Opened {
     /// The operation.
     pub(super) operation: OperationRef,
+    /// Whether it was opened in an earlier trial.
+    pub(super) goes_on: bool,
     /// What to say of it.
     pub(super) words: String,
 }
@@ -196,7 +198,7 @@ impl Sample {
                     Failure::of(format!("the server published {title} without an operation"))
                 })?;
                 let words = format!("published {title} from {}", path.display());
-                Ok(Opened { operation: operation.reference(), words })
+                Ok(Opened { operation: operation.reference(), goes_on: false, words })
             }
             Err(error) => Err(error.into()),
         }
@@ -227,7 +229,7 @@ fn go_on(
     };
     if let Some(operation) = release.summary.operations.first() {
         let words = format!("going on with {title}, published here before{note}");
-        return Ok(Opened { operation: operation.clone(), words });
+        return Ok(Opened { operation: operation.clone(), goes_on: true, words });
     }
     let request = StartRequest {
         release: name.to_owned(),
@@ -237,7 +239,7 @@ fn go_on(
     };
     let operation = client.start(&request, None)?;
     let words = format!("started {title}, published here before{note}");
-    Ok(Opened { operation: operation.reference(), words })
+    Ok(Opened { operation: operation.reference(), goes_on: false, words })
 }
 
 const MANIFEST_BEFORE: &str = "ws200-1.0.0.toml";

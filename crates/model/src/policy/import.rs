@@ -59,6 +59,9 @@ impl Policy {
         if let Some(rollout) = body.object("jobExecutionsRolloutConfig")? {
             rollout.only(&["maximumPerMinute", "exponentialRate"])?;
             if let Some(most) = rollout.count("maximumPerMinute")? {
+                if !(1..=1_000).contains(&most) {
+                    return Err(rollout.wrong("maximumPerMinute", "must be 1 to 1000"));
+                }
                 rule.per_minute_max = most;
             }
             rule.growth = rollout.object("exponentialRate")?.map(|o| aws_growth(&o)).transpose()?;
@@ -252,8 +255,12 @@ fn aws_growth(growth: &Object<'_>) -> Result<AwsGrowth, ImportError> {
         }
     };
     let factor = growth.hundredths("incrementFactor", "1.1 to 5")?;
+    let base_per_minute = needed("baseRatePerMinute")?;
+    if !(1..=1_000).contains(&base_per_minute) {
+        return Err(growth.wrong("baseRatePerMinute", "must be 1 to 1000"));
+    }
     Ok(AwsGrowth {
-        base_per_minute: needed("baseRatePerMinute")?,
+        base_per_minute,
         factor: Rate::basis_points(
             factor.ok_or_else(|| growth.missing("incrementFactor"))?.saturating_mul(100),
         ),

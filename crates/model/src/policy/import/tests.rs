@@ -416,4 +416,9 @@ fn what_is_of_another_system_or_misspelt_is_refused() {
         Policy::from_aws_job(misspelt),
         "`jobExecutionsRolloutConfig.maximumPerMinutes` is not known",
     );
+    let fast = r#"{"jobExecutionsRolloutConfig":{"maximumPerMinute":2000}}"#;
+    check(
+        Policy::from_aws_job(fast),
+        "`jobExecutionsRolloutConfig.maximumPerMinute` must be 1 to 1000",
+    );
 }
