@@ -28,8 +28,8 @@ macro_rules! shipped {
 }
 
 const SHIPPED: &[(&str, &str)] = shipped![
-    "G1", "G2", "G3", "G4", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8r", "B9", "B10",
-    "B11", "B12",
+    "G1", "G2", "G3", "G3s", "G4", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8r", "B9",
+    "B10", "B11", "B11d", "B12",
 ];
 
 #[cfg(test)]
