@@ -76,19 +76,36 @@ impl Cohort {
         *member = Member { role: Role::Followed(arm), stratum, told, contact: look, window: 0 };
         let after = *member;
         self.recount(before, after);
-        if before.role == Role::Followed(Arm::Control) && before.counted(look) {
-            let counts = self.stratum(before.stratum);
-            counts.control_contacts = counts.control_contacts.saturating_sub(1);
+        if before.role == Role::Followed(Arm::Control) {
+            self.uncount(before);
         }
         // A device that changed sides is looked at by the earlier of both times.
         self.due.insert((due, device));
         true
     }
 
-    /// A device is compared no longer, without anything having happened to it.
+    /// A device is compared no longer, without anything having happened to it. No silence can be
+    /// found after its contact in this look, which therefore is none.
     pub(crate) fn leave(&mut self, device: DeviceId) {
-        if self.known(device).is_some_and(|member| member.role != Role::Lost) {
+        let Some(member) = self.known(device) else { return };
+        if let Role::Followed(_) = member.role {
+            self.uncount(member);
             self.take_role(device, Role::Apart);
+        }
+    }
+
+    /// Takes back the contact of a device in this look, if it counted.
+    fn uncount(&mut self, member: Member) {
+        if !member.counted(self.look) {
+            return;
+        }
+        let counts = self.stratum(member.stratum);
+        if member.role == Role::Followed(Arm::Control) {
+            counts.control_contacts = counts.control_contacts.saturating_sub(1);
+        } else if let Some(contacts) =
+            counts.updated_contacts.get_mut(usize::from(member.window & !COUNTED))
+        {
+            *contacts = contacts.saturating_sub(1);
         }
     }
 

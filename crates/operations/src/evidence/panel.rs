@@ -92,12 +92,16 @@ struct Contacts {
     control: u64,
     // Seconds for which control devices were followed, in all.
     followed_s: f64,
+    // Updated devices for each control device, at the last look and on average over the contacts.
+    odds: f64,
+    odds_sum: f64,
 }
 
 impl Contacts {
-    fn of(look: &Look, stratum: &StratumLook, elapsed: Duration) -> Self {
+    fn of(look: &Look, stratum: &StratumLook, updated: u64, elapsed: Duration) -> Self {
         // Who was granted since is among the contacts only.
         let followed = stratum.control.max(stratum.control_contacts);
+        let odds = number(updated) / number(followed.max(1));
         Self {
             look: look.number,
             at: look.at,
@@ -106,18 +110,21 @@ impl Contacts {
             told: stratum.updated,
             control: stratum.control_contacts,
             followed_s: elapsed.as_secs_f64() * number(followed),
+            odds,
+            odds_sum: odds * number(stratum.control_contacts),
         }
     }
 
     /// Whether later contacts begin anew. A device may count more than once before, in either arm
-    /// alike: it is contacts that are compared. But devices change arms meanwhile, so that it must
-    /// not last.
+    /// alike: it is contacts that are compared.
     fn is_full(&self, deadline_s: u64) -> bool {
         self.control >= RISK_SET || self.covers_s * 2.0 >= number(deadline_s)
     }
 
     fn join(&mut self, later: &Self) {
         self.at = later.at;
+        self.odds = later.odds;
+        self.odds_sum += later.odds_sum;
         self.covers_s += later.covers_s;
         self.told += later.told;
         self.control += later.control;
@@ -128,6 +135,14 @@ impl Contacts {
         for (sum, more) in self.updated.iter_mut().zip(&later.updated) {
             *sum += more;
         }
+    }
+
+    /// By how much more of the devices are updated ones at the end than on average: an event of
+    /// the end would seem rarer among the contacts than it is among the devices. 1 for one look.
+    fn shift(&self) -> f64 {
+        let usual = self.odds_sum / number(self.control.max(1));
+        // What rounding may make of equal ones is no shift.
+        if usual > 0.0 && self.odds > usual * (1.0 + 1e-9) { self.odds / usual } else { 1.0 }
     }
 
     /// Time between two contacts of a control device that are counted, in seconds.
@@ -270,7 +285,7 @@ impl StratumPanel {
         self.exposure.settle(at_s, new.deadline_s, bound);
         self.updated += new.updated;
         self.fresh.push_back((look.at, new.updated));
-        let contacts = Contacts::of(look, new, elapsed);
+        let contacts = Contacts::of(look, new, self.updated, elapsed);
         match self.contacts.back_mut().filter(|last| !last.is_full(new.deadline_s)) {
             Some(last) => last.join(&contacts),
             None => self.contacts.push_back(contacts),
@@ -306,7 +321,8 @@ impl StratumPanel {
         if let Some(before) = at.checked_sub(1).and_then(|before| self.contacts.get(before))
             && !contacts.is_full(self.last.deadline_s)
         {
-            contacts.join(before);
+            let begun = std::mem::replace(&mut contacts, before.clone());
+            contacts.join(&begun);
         }
         let all = tests.health.windows() - 1;
         let at_risk = self.at_risk(&contacts, all);
@@ -334,12 +350,15 @@ impl StratumPanel {
         self.evidence.health.observe(&windows, &tests.health);
     }
 
-    /// Updated devices at risk in each window, by the contacts of a look.
+    /// Updated devices at risk in each window, by the contacts around a look.
     ///
     /// A contact is a risk for the time until the next one would have come. That of the order to
     /// install is followed by the installation, over which nobody calls: where control devices
     /// call more often than that, it weighs as many of their contacts. How long installations
     /// last is taken as it is known when the silence is found.
+    ///
+    /// Over several looks devices go from the control to the updated ones. They are held against
+    /// the shares at the end, which is on the safe side.
     fn at_risk(&self, contacts: &Contacts, all: usize) -> Vec<u64> {
         let mut windows = vec![0; all + 1];
         for (age, devices) in contacts.updated.iter().enumerate() {
@@ -353,6 +372,12 @@ impl StratumPanel {
         let more = whole(libm::ceil(number(contacts.told) * longer.max(0.0)));
         for window in windows_of(0, all) {
             windows[window] += more;
+        }
+        let shift = contacts.shift();
+        if shift > 1.0 {
+            windows.iter_mut().for_each(|at_risk| {
+                *at_risk = whole(libm::ceil(number(*at_risk) * shift));
+            });
         }
         windows
     }

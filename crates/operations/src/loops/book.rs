@@ -144,8 +144,9 @@ impl Loops {
         if let Some(due) = run.watches.get_mut(&device).and_then(|watch| watch.due.take()) {
             self.deadlines.remove(&(due, operation, device));
         }
-        let told_before = run.assignments.get(&device).and_then(|known| known.told);
-        let told = assignment.told.filter(|_| told_before.is_none());
+        // In any try: the last one answers.
+        let told_before = run.assignments.get(&device).is_some_and(|known| known.state.is_told());
+        let told = (state.is_told() && !told_before).then_some(assignment.since);
         let old = run.assignments.get(&device).filter(|_| run.comparison.is_some()).cloned();
         run.keep(&assignment, now);
         if run.comparison.is_some() {

@@ -37,24 +37,30 @@ pub(super) struct Comparison {
     pub(super) cohort: Cohort,
     // Control devices that are read along with updated ones.
     pub(super) partners: Partners,
+    // When the comparison began, in whichever process.
+    begun: Time,
     // Silence before is the server's own absence (I17).
     pub(super) since: Time,
     // Devices granted and not told to install yet, by number of their stratum.
     pending: BTreeMap<u32, u64>,
     // Devices whose installation is under way, by number of their stratum.
     installing: BTreeMap<u32, u64>,
+    // The stratum in which an unfinished device counts: a site may change meanwhile.
+    counted: BTreeMap<DeviceId, u32>,
     // Sum and number of the deadlines of silence, by number of the stratum.
     deadlines: BTreeMap<u32, (u64, u64)>,
 }
 
 impl Comparison {
-    pub(super) fn new(looks: u64, now: Time) -> Self {
+    pub(super) fn new(looks: u64, begun: Time, now: Time) -> Self {
         Self {
             cohort: Cohort::after(looks),
             partners: Partners::default(),
+            begun,
             since: now,
             pending: BTreeMap::new(),
             installing: BTreeMap::new(),
+            counted: BTreeMap::new(),
             deadlines: BTreeMap::new(),
         }
     }
@@ -156,19 +162,34 @@ impl Loops {
 
     /// Devices that were control before a restart and are away now have no place that says so:
     /// they are followed again, or their silence would be missing beside that of updated ones. Who
-    /// was overdue when the operation opened was none.
+    /// was away when the comparison began, and has not been seen since, was none.
     fn recall_control(&mut self, id: OperationId, fleet: &Fleet, now: Time) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let Some(rule) = run.operation().policy.rule.evidence() else { return };
-        let (silence_min, opened) = (rule.silence_min.0, run.operation().opened);
+        let Some(begun) = run.comparison.as_ref().map(|comparison| comparison.begun) else {
+            return;
+        };
+        let silence_min = rule.silence_min.0;
         for device in fleet.iter().filter(|device| device.presence != Presence::Online) {
             let place = run.targets.place(device.id);
             let target = matches!(place, Place::Waiting(_)) || is_stale(place);
-            let told = run.assignments.get(&device.id).is_some_and(|known| known.told.is_some());
-            let deadline = self.experience.deadline(device, silence_min);
-            if target && !told && device.last_seen + deadline >= opened {
-                run.follow(device.id, Arm::Control, now, Some(deadline), now);
+            let known = run.assignments.get(&device.id);
+            let told = known.is_some_and(|known| known.told.is_some());
+            // One that is asleep waits for its contact before it is ready.
+            let registered = match device.presence {
+                Presence::Asleep => device.last_seen >= begun,
+                _ => device.last_seen + device.lifetime >= begun,
+            };
+            if !target || told || !registered {
+                continue;
             }
+            // Who is left out for its values has no stratum among the places.
+            let [hardware, version, site] =
+                stratum_parts(&run.conduct, &run.release, known, device).map(str::to_owned);
+            let name = StratumName { hardware, version, site };
+            let Some(stratum) = run.targets.number_of(&name) else { continue };
+            let deadline = self.experience.deadline(device, silence_min);
+            run.follow_in(stratum, device.id, Arm::Control, now, Some(deadline), now);
         }
     }
 
@@ -181,7 +202,9 @@ impl Loops {
             if run.operation().evidence.is_none() {
                 continue;
             }
-            let mut comparison = Comparison::new(run.conduct.looks(), now);
+            let first = looks.iter().find(|look| look.operation == id);
+            let begun = first.map_or(run.operation().opened, |look| look.at);
+            let mut comparison = Comparison::new(run.conduct.looks(), begun, now);
             let left = looks.iter().filter(|look| look.operation == id).flat_map(|look| &look.left);
             left.for_each(|device| comparison.cohort.lost(*device));
             run.comparison = Some(comparison);
@@ -197,11 +220,14 @@ impl Loops {
             let signals = snapshot.signals.iter().filter(|signal| signal.operation == id);
             signals.for_each(|signal| run.restore_signal(signal));
         }
+        let open = self.runs.values().filter_map(|run| run.comparison.as_ref());
+        let Some(earliest) = open.map(|comparison| comparison.begun).min() else { return };
         let told: Vec<(OperationId, DeviceId, Time)> = self
             .runs
             .iter()
             .flat_map(|(id, run)| run.assignments.values().map(|known| (*id, known)))
             .filter_map(|(id, known)| Some((id, known.device, known.told?)))
+            .filter(|(.., told)| *told >= earliest)
             .collect();
         for (id, device, at) in told {
             self.take_over(id, device, at);
@@ -218,7 +244,7 @@ impl Loops {
             let Some(run) = self.runs.get_mut(id).filter(|_| *id != by) else { continue };
             let Some(comparison) = &run.comparison else { continue };
             let known = run.assignments.get(&device).and_then(|known| known.told);
-            let since = known.unwrap_or(comparison.since);
+            let since = known.unwrap_or(comparison.begun);
             if since <= told && replaces(&manifest, &run.release.manifest) {
                 run.compare_no_further(device);
             }
@@ -346,7 +372,7 @@ impl Run {
             indicator_names: guards.iter().map(|guard| guard.name.clone()).collect(),
         };
         self.conduct.hold_against(plan);
-        self.comparison = Some(Comparison::new(0, now));
+        self.comparison = Some(Comparison::new(0, now, now));
     }
 
     /// Takes a signal or a crash as evidence, when the device is compared.
@@ -422,7 +448,7 @@ impl Run {
         }
         let place = match self.assignments.get(&device.id) {
             None => place,
-            Some(known) if waits(known) => Place::Ready,
+            Some(known) if waits(known) || was_out_of_reach(known) => Place::Ready,
             Some(known) if known.told.is_none() && !known.state.is_final() => place,
             Some(_) => return,
         };
@@ -458,6 +484,18 @@ impl Run {
         now: Time,
     ) {
         let Some(stratum) = self.targets.stratum_of(device) else { return };
+        self.follow_in(stratum, device, arm, told, deadline, now);
+    }
+
+    fn follow_in(
+        &mut self,
+        stratum: u32,
+        device: DeviceId,
+        arm: Arm,
+        told: Time,
+        deadline: Option<Duration>,
+        now: Time,
+    ) {
         let Some(rule) = self.conduct.operation().policy.rule.evidence() else { return };
         let Some(comparison) = &mut self.comparison else { return };
         let (sum, devices) = comparison.deadlines.entry(stratum).or_default();
@@ -486,8 +524,14 @@ impl Run {
     ) {
         let Some(stratum) = self.targets.stratum_of(new.device) else { return };
         let Some(comparison) = &mut self.comparison else { return };
+        let stratum = comparison.counted.get(&new.device).copied().unwrap_or(stratum);
+        if waits(new) || installs(new) {
+            comparison.counted.insert(new.device, stratum);
+        } else {
+            comparison.counted.remove(&new.device);
+        }
         if new.state.is_settled() || new.state == AttemptState::Granted {
-            // Granted: no control any more. Settled: what there was to read has been read.
+            // Granted: read no more as a partner. Settled: what there was to read has been read.
             comparison.partners.forget(new.device);
         }
         let recount = |counts: &mut BTreeMap<u32, u64>, counted: fn(&Assignment) -> bool| {
@@ -499,6 +543,7 @@ impl Run {
         recount(&mut comparison.installing, installs);
         let cohort = &mut comparison.cohort;
         match new.told {
+            None if new.state == AttemptState::Cancelled => cohort.leave(new.device),
             None => {}
             Some(told) if old.is_none_or(|old| old.told.is_none()) => {
                 if told > after {
@@ -600,9 +645,25 @@ const fn waits(one: &Assignment) -> bool {
     one.state.is_in_flight() && one.told.is_none()
 }
 
-/// Whether the installation of a device has begun and not ended.
-fn installs(one: &Assignment) -> bool {
-    one.state.is_in_flight() && one.state != AttemptState::Granted
+/// Whether the installation of a device has begun and not ended, at whichever try or hop it is. One
+/// that is to be tried again is more likely to succeed in the end than to fail.
+const fn installs(one: &Assignment) -> bool {
+    let began_before = one.tries() > 1 || one.hops > 0;
+    match &one.state {
+        AttemptState::Deferred { fault, .. } if matches!(fault.kind, FaultKind::Away) => {
+            began_before
+        }
+        AttemptState::Deferred { .. } => true,
+        state => state.is_in_flight() && (one.begun.is_some() || began_before),
+    }
+}
+
+/// Whether a device was given up before it was told, for being out of reach.
+const fn was_out_of_reach(one: &Assignment) -> bool {
+    match &one.state {
+        AttemptState::Failed { fault } => one.told.is_none() && !says_something(fault.kind),
+        _ => false,
+    }
 }
 
 /// When the silence of a control device is looked at first. All of them are followed from the

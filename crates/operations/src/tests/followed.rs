@@ -270,13 +270,21 @@ impl Outage {
                 }
             }
         };
+        // Some were away before: they are in neither arm.
+        let before = (1..=1_000).step_by(17).map(|number| (DeviceId(number), field.now));
+        field.dead.extend(before);
+        for _ in 0..60 {
+            field.tick();
+        }
         battery(&mut field);
         let id = field.publish_with(rule, self.extra);
         for second in 1..600 {
             if second == self.after_s {
                 let hit =
                     (1..=1_000).step_by(self.every).map(|number| (DeviceId(number), field.now));
-                field.dead.extend(hit);
+                for (device, at) in hit {
+                    field.dead.entry(device).or_insert(at);
+                }
             }
             if self.restart_s.is_some_and(|later| self.after_s + later == second) {
                 field.restart();
@@ -306,7 +314,9 @@ fn an_outage_hits_both_arms_whatever_else_happens() {
     for (outage, name) in [
         (Outage { restart_s: Some(30), ..plain }, "restart"),
         (Outage { gives_up_s: Some(8), ..plain }, "no answer"),
+        (Outage { gives_up_s: Some(8), restart_s: Some(30), ..plain }, "no answer, restart"),
         (Outage { extra: stale, ..plain }, "stale"),
+        (Outage { extra: stale, restart_s: Some(45), ..plain }, "stale, restart"),
     ] {
         assert_eq!(outage.silent(), (updated, control), "{name}");
     }

@@ -16,6 +16,8 @@ pub(super) struct Trial {
     pub(super) pending: u64,
     /// Told to install so far.
     pub(super) told: u64,
+    /// Begun to install, in any try, and not through.
+    pub(super) installing: u64,
     /// Through, whatever came of them.
     pub(super) through: u64,
     /// Came back with the new version.
@@ -260,7 +262,7 @@ impl Trial {
             updated: gathered.updated,
             failures: gathered.failures,
             successes: gathered.successes,
-            installing: self.told.saturating_sub(self.through),
+            installing: self.installing,
             updated_contacts: gathered.contacts,
             control_contacts: chance.binomial(control, p),
             control,

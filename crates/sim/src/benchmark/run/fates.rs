@@ -85,7 +85,9 @@ impl Run<'_> {
                 });
             }
             Due::GiveUp { operation, stratum, element } => {
-                self.live[operation as usize].trials[stratum as usize].through += 1;
+                let trial = &mut self.live[operation as usize].trials[stratum as usize];
+                trial.through += 1;
+                trial.installing -= 1;
                 self.go(operation as usize, u64::from(element), Place::Claimed, Place::Silent);
             }
             Due::Shows { operation, stratum, told, since, crash } => {
@@ -132,6 +134,9 @@ impl Run<'_> {
         let told = live.ages.slot_of(at_s);
         let trial = &mut live.trials[stratum];
         trial.tell(devices - fates.passing, &live.ages);
+        if way.tries <= 1 {
+            trial.installing += devices;
+        }
         let hit: u64 = late.iter().map(|(_, hit)| hit).sum();
         trial.harmed += fates.failed_by_fault + fates.bricked + hit;
         let fault_s = trial.shown + fates.bricked;
@@ -235,6 +240,7 @@ impl Run<'_> {
         let live = &mut self.live[operation];
         let trial = &mut live.trials[stratum];
         trial.through += 1;
+        trial.installing -= 1;
         if succeeded {
             trial.succeeded += 1;
         } else {
@@ -255,8 +261,10 @@ impl Run<'_> {
         let retry = live.conduct.operation().policy.retry;
         let is_last = u32::from(way.tries) >= retry.attempts_max;
         if is_last || live.conduct.operation().state.is_final() {
-            live.trials[way.stratum as usize].through += 1;
-            live.trials[way.stratum as usize].failed += 1;
+            let trial = &mut live.trials[way.stratum as usize];
+            trial.through += 1;
+            trial.installing -= 1;
+            trial.failed += 1;
             let mask = way.mask as usize | 1 << operation;
             self.fleet.cell_mut(way.stratum as usize, mask).idle += 1;
             self.go(operation, element, Place::Claimed, Place::BrokenOff);
