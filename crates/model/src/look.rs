@@ -174,6 +174,7 @@ pub struct StratumLook {
     /// Installations that were proved since the last look.
     pub successes: u64,
     /// Installations under way at the look: begun, and neither failed nor proved nor given up.
+    /// Those to be tried again are among them.
     #[serde(default)]
     pub installing: u64,
     /// Updated devices in contact since the last look, by window of age.

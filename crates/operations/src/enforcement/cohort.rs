@@ -11,8 +11,8 @@ use model::{Arm, DeviceId, HealthEventKind, HealthEvents, IndicatorLook, Stratum
 /// A device in contact counts once a look, an updated one once in each window of age in which it
 /// was; an event falls into the window of the last contact. One that is told to install counts
 /// with the updated devices only. A device whose last contact is longer ago than its deadline has
-/// fallen silent at that contact, under the same rule for both arms. Costs a few steps per contact and per deadline, nothing per
-/// device and look.
+/// fallen silent at that contact, under the same rule for both arms. Costs a few steps per contact
+/// and per deadline, nothing per device and look.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cohort {
     // By number of the device: numbers are dense, and a million entries must stay small.
@@ -42,7 +42,7 @@ struct Member {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Role {
-    // Not compared: no target, in the middle of a transfer, or resolved.
+    // Not compared: no target, failed, or changed by another operation since.
     #[default]
     Apart,
     Followed(Arm),

@@ -119,9 +119,9 @@ pub fn tolerated(levels: &[History], config: &InstallConfig) -> Tolerance {
 ///
 /// E = Σ_j w_j · (p_j/p_tol)^x · ((1 − p_j)/(1 − p_tol))^y,
 ///
-/// after x failures and y devices that have not failed: successes, and those under way. Each factor has an expectation of at most 1 whenever the
-/// device's own probability of failing, given the past, is at most p_tol; the devices need not
-/// be alike. So E is a test supermartingale for every rate up to p_tol: the probability that it
+/// after x failures and y devices that have not failed: successes, and those under way. Each
+/// factor has an expectation of at most 1 whenever the device's own probability of failing, given
+/// the past, is at most p_tol; the devices need not be alike. So E is a test supermartingale for every rate up to p_tol: the probability that it
 /// ever reaches 1/α is at most α (Ville 1939), at whatever times and sizes one looks (Wald 1945;
 /// Ramdas, Grünwald, Vovk, Shafer, Statistical Science 38, 2023, arXiv:2210.01948). E grows with
 /// every failure and falls with every success.
@@ -131,7 +131,7 @@ pub fn tolerated(levels: &[History], config: &InstallConfig) -> Tolerance {
 /// success from its begin on, until it fails. What it then stands for is never above the
 /// expectation of what it comes to, whenever one looks, and the bound holds.
 ///
-/// The state is two counts, so that it does not depend on the order of outcomes. Devices that
+/// The state is counts, so that it does not depend on the order of outcomes. Devices that
 /// were deferred or never contacted are no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Installs {

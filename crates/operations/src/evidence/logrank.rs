@@ -76,7 +76,7 @@ impl Default for HealthConfig {
 /// What happened at one instant in one window of age.
 ///
 /// An event is what a good change does not cause: a missed deadline after the probe, a crash, an
-/// unexpected reboot, a rollback. The same rule finds it in both arms. It
+/// unexpected reboot, a signal. The same rule finds it in both arms. It
 /// counts in the window of the device's age at the event, and again in the window of all ages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct WindowEvents {

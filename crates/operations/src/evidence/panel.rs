@@ -33,7 +33,7 @@ use super::state::{Evidence, TestsConfig};
 /// *Silence* is compared contact by contact. Each look has, for both arms, the devices that were
 /// in contact in its time; a device that is silent was in contact for the last time in one of
 /// them. Given that one of those contacts was the last, it was an updated device's with
-/// probability θ(ρ), with the contacts of that look as the risk sets ([`super::Logrank`]). A
+/// probability θ(ρ), with the contacts around that look as the risk sets ([`super::Logrank`]). A
 /// device is updated while it is in contact, so a comparison per hour would find the updated ones
 /// in contact more often and hence, just after the update, falling silent more often; the
 /// comparison per contact does not (rollout-engines: "randomise at contact").
@@ -60,7 +60,7 @@ struct StratumPanel {
     // Seconds that devices were away to install in all, and their number.
     away_s: u64,
     returned: u64,
-    // Of the newest looks, the newest last: updated devices in contact by window, and control.
+    // Around the newest looks, the newest last: updated devices in contact by window, and control.
     contacts: VecDeque<Contacts>,
     // Updated devices by the time of their look, the newest last, that silence may still find.
     fresh: VecDeque<(Time, u64)>,
@@ -523,7 +523,8 @@ fn millionths(change: i64) -> f64 {
     change as f64 / 1e6
 }
 
-/// Looks whose contacts are remembered: two weeks of five minutes.
+/// Groups of looks whose contacts are remembered: with enough devices in each of five minutes, two
+/// weeks.
 const CONTACTS_MAX: usize = 4_096;
 /// Contacts of control devices that are enough to be compared with.
 const RISK_SET: u64 = 50;

@@ -203,7 +203,7 @@ impl Loops {
                 continue;
             }
             let first = looks.iter().find(|look| look.operation == id);
-            let begun = first.map_or(run.operation().opened, |look| look.at);
+            let begun = first.map_or_else(|| run.operation().opened, |look| look.at);
             let mut comparison = Comparison::new(run.conduct.looks(), begun, now);
             let left = looks.iter().filter(|look| look.operation == id).flat_map(|look| &look.left);
             left.for_each(|device| comparison.cohort.lost(*device));

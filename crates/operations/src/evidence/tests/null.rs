@@ -2,6 +2,12 @@
 //! evidence, looks at any time, outages that hit both arms, drifting baselines. The share of
 //! operations that ever cross a limit must stay below the error allowed, at every level.
 
+use std::collections::VecDeque;
+
+use model::{
+    Arm, EvidencePlan, HealthEventKind, HealthEvents, Look, OperationId, StratumLook, Time,
+};
+
 use super::{Source, log_e_of, window_of};
 use crate::evidence::*;
 
@@ -253,4 +259,77 @@ fn measure(
             settings,
         );
     }
+}
+
+/// A small fleet of which few call in a look, updated faster and faster, whose devices crash and
+/// fall silent as often in both arms: contacts of several looks are compared while devices go from
+/// one arm to the other.
+#[test]
+#[expect(clippy::print_stdout, reason = "the measured share is a result, not only a verdict")]
+fn small_fleets_that_grow_quickly_are_hardly_ever_stopped() {
+    let runs = if cfg!(debug_assertions) { 60 } else { 4_000 };
+    let crossed = (0..runs).filter(|run| growing(*run) >= 20.0_f64.ln()).count();
+    let share = crossed as f64 / runs as f64;
+    println!("{runs} operations, error allowed 0.05: {share}");
+    assert!(share <= 0.05 + 3.0 * (0.05 / runs as f64).sqrt(), "{share}");
+}
+
+/// The largest ln E of the health of one such operation.
+fn growing(seed: u64) -> f64 {
+    let mut source = Source(seed.wrapping_mul(1 << 20) + 7);
+    let rule = model::Evidence::default();
+    let tests = tests_config(&rule, 0);
+    let mut panel = Panel::new(&rule, &EvidencePlan { budget: 5, ..EvidencePlan::default() });
+    let (mut control, mut updated) = (200_u64, 0_u64);
+    let mut found: VecDeque<(u64, HealthEvents)> = VecDeque::new();
+    let mut highest = 0.0_f64;
+    for number in 1..=600 {
+        // Up to a tenth more in a look.
+        let told = if source.below(4) == 0 { source.below(updated / 10 + 2) } else { 0 };
+        let told = told.min(control.saturating_sub(5));
+        control -= told;
+        updated += told;
+        let of_updated = source.binomial(updated, 0.02);
+        let of_control = source.binomial(control, 0.02);
+        let mut events = Vec::new();
+        for (arm, contacts) in [(Arm::Updated, of_updated), (Arm::Control, of_control)] {
+            for (kind, later) in [(HealthEventKind::Crash, 0), (HealthEventKind::Silence, 150)] {
+                let devices = source.binomial(contacts, 0.03);
+                let event = HealthEvents { arm, look: number, window: 0, kind, devices };
+                if devices > 0 && later == 0 {
+                    events.push(event);
+                } else if devices > 0 {
+                    found.push_back((number + later, event));
+                }
+            }
+        }
+        while found.front().is_some_and(|(at, _)| *at <= number) {
+            events.extend(found.pop_front().map(|(_, event)| event));
+        }
+        panel.observe(&Look {
+            operation: OperationId(1),
+            number,
+            at: Time::from_secs(300 * number),
+            strata: vec![StratumLook {
+                targets: 200,
+                updated: told,
+                updated_contacts: vec![of_updated],
+                control_contacts: of_control,
+                control,
+                deadline_s: 45_000,
+                events,
+                ..StratumLook::default()
+            }],
+            left: Vec::new(),
+        });
+        let health: Vec<f64> =
+            panel.strata()[0].tests[1].iter().map(|log_e| log_e.value()).collect();
+        let weighted = health.iter().zip(tests.health.weights()).map(|(e, w)| e + w.ln());
+        let log_e = weighted.fold(f64::NEG_INFINITY, |sum, one| {
+            let (low, high) = if sum < one { (sum, one) } else { (one, sum) };
+            high + libm::log1p(libm::exp(low - high))
+        });
+        highest = highest.max(log_e);
+    }
+    highest
 }
