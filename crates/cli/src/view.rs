@@ -5,7 +5,6 @@ use api::{
     FleetSummary, OperationDetail, OperationState, OperationSummary, RatesView, ReasonCount,
     ReleaseRef, ReplayReport, StratumScope, StratumView, ValueView, WhyReport, WhyVerdict, e_value,
 };
-
 use model::FaultKind;
 
 use crate::paint::Paint;

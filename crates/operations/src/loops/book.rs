@@ -152,12 +152,11 @@ impl Loops {
         if run.comparison.is_some() {
             run.compare_attempt(old.as_ref(), &assignment, Time::default(), now);
         }
-        if let Some(told) = told {
-            self.take_over(operation, device, told);
-        }
-        let Some(run) = self.runs.get(&operation) else { return };
         if matches!(state, AttemptState::Failed { .. } | AttemptState::Silent) {
             self.compliance.failed.insert((run.operation().release, device));
+        }
+        if let Some(told) = told {
+            self.take_over(operation, device, told);
         }
         if state == AttemptState::Succeeded {
             self.expect_undo(operation, now);

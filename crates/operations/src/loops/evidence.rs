@@ -566,12 +566,10 @@ impl Run {
                 comparison.cohort.ended(stratum, true);
             }
             AttemptState::Failed { fault } => {
-                let says_something = says_something(fault.kind);
-                if settled && says_something {
+                if settled && says_something(fault.kind) {
                     comparison.cohort.ended(stratum, false);
                 }
-                // Who was out of reach before it was told is control as before.
-                if says_something || new.told.is_some() {
+                if !was_out_of_reach(new) {
                     comparison.cohort.leave(new.device);
                 }
             }
@@ -658,7 +656,8 @@ const fn installs(one: &Assignment) -> bool {
     }
 }
 
-/// Whether a device was given up before it was told, for being out of reach.
+/// Whether a device was given up before it was told, for being out of reach. It is control as
+/// before.
 const fn was_out_of_reach(one: &Assignment) -> bool {
     match &one.state {
         AttemptState::Failed { fault } => one.told.is_none() && !says_something(fault.kind),

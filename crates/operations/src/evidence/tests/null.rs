@@ -9,6 +9,7 @@ use model::{
 };
 
 use super::{Source, log_e_of, window_of};
+use crate::evidence::numeric::log_sum_exp;
 use crate::evidence::*;
 
 /// What an operation is simulated under.
@@ -325,11 +326,7 @@ fn growing(seed: u64) -> f64 {
         let health: Vec<f64> =
             panel.strata()[0].tests[1].iter().map(|log_e| log_e.value()).collect();
         let weighted = health.iter().zip(tests.health.weights()).map(|(e, w)| e + w.ln());
-        let log_e = weighted.fold(f64::NEG_INFINITY, |sum, one| {
-            let (low, high) = if sum < one { (sum, one) } else { (one, sum) };
-            high + libm::log1p(libm::exp(low - high))
-        });
-        highest = highest.max(log_e);
+        highest = highest.max(log_sum_exp(&weighted.collect::<Vec<_>>()));
     }
     highest
 }
