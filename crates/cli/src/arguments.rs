@@ -13,6 +13,9 @@ use sim::benchmark::Chosen;
 
 use crate::parse;
 
+/// Most runs, or drawn scenarios, of a simulation: their results are kept in memory.
+const RUNS_MAX: u64 = 100_000;
+
 /// Keeps fleets of connected devices up to date by itself
 #[derive(Debug, Parser)]
 #[command(
@@ -466,7 +469,7 @@ pub(crate) struct Rehearse {
     pub(crate) scenario_file: Option<PathBuf>,
 
     /// Runs for each fault [default: 50, fewer on large fleets]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=RUNS_MAX))]
     pub(crate) runs: Option<u64>,
 
     /// Decides everything chance has a part in
@@ -599,7 +602,7 @@ pub(crate) struct SimBenchmark {
         long,
         value_name = "N",
         default_value_t = 200,
-        value_parser = clap::value_parser!(u64).range(1..=100_000),
+        value_parser = clap::value_parser!(u64).range(1..=RUNS_MAX),
     )]
     pub(crate) runs: u64,
 
@@ -619,7 +622,7 @@ pub(crate) struct SimBenchmark {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..=100_000),
+        value_parser = clap::value_parser!(u64).range(1..=RUNS_MAX),
         conflicts_with_all = ["scenarios", "scenario_files"]
     )]
     pub(crate) sweep: Option<u64>,
@@ -643,7 +646,7 @@ pub(crate) struct SimBenchmark {
         long,
         value_name = "N",
         default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(1..=100_000),
+        value_parser = clap::value_parser!(u64).range(1..=RUNS_MAX),
         requires = "tune",
     )]
     pub(crate) grid_runs: u64,
